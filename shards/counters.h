@@ -1,7 +1,7 @@
 /* What a shard counts. Each shard writes its own block and nobody else does; anyone may read.
  *
- * A write is a plain add made visible by a relaxed store: no read-modify-write, no lock and no line
- * that two shards write. Readers sum over the shards; at any quiet moment
+ * A write is a plain add and a store: no read-modify-write, no lock and no line that two shards
+ * write. Readers sum over the shards (shards/stats.h); at any quiet moment
  * messages_routed = deliveries + drops, and opened - closed = connections. */
 #ifndef SHARDCAST_SHARDS_COUNTERS_H
 #define SHARDCAST_SHARDS_COUNTERS_H
@@ -55,8 +55,10 @@ struct counters {
 
 static inline void counter_add(counter *value, uint64_t n)
 {
+    /* Release (a plain store on x86): who reads this value sees what was counted before it, here or
+     * on a shard that handed work to this one. Partner: the acquire fence in stats_gather(). */
     atomic_store_explicit(value, atomic_load_explicit(value, memory_order_relaxed) + n,
-                          memory_order_relaxed);
+                          memory_order_release);
 }
 
 static inline void counter_sub(counter *value, uint64_t n)
