@@ -22,6 +22,14 @@ enum frame_opcode {
 #define FRAME_CONTROL_MAX 125 /* RFC 6455 section 5.5 */
 #define FRAME_REASON_MAX  123 /* a close frame's reason: 125 less the code */
 
+/* Close codes of the protocol itself (RFC 6455 section 7.4.1). */
+enum frame_code {
+    FRAME_CODE_PROTOCOL_ERROR = 1002,
+    FRAME_CODE_NONE = 1005, /* never on the wire: a close frame without a code */
+    FRAME_CODE_NOT_UTF8 = 1007,
+    FRAME_CODE_TOO_BIG = 1009
+};
+
 /* Writes the header of an unmasked, final frame with `bytes` bytes of payload, in the shortest
  * form. Returns its length: 2, 4 or 10. */
 size_t frame_header_encode(uint8_t header[FRAME_HEADER_MAX], enum frame_opcode opcode,
@@ -31,8 +39,8 @@ size_t frame_header_encode(uint8_t header[FRAME_HEADER_MAX], enum frame_opcode o
  * encoded: at least its header must be there. */
 uint64_t frame_length(const uint8_t *frame);
 
-/* Writes a whole close frame. `reason` is cut at FRAME_REASON_MAX, never inside a character.
- * Returns its length. */
+/* Writes a whole close frame; FRAME_CODE_NONE: an empty one, as an answer to an empty one. `reason`
+ * (may be NULL) is cut at FRAME_REASON_MAX, never inside a character. Returns its length. */
 size_t frame_close_encode(uint8_t frame[2 + FRAME_CONTROL_MAX], uint16_t code, const char *reason);
 
 /* Decoder of a client's frames, as strict as RFC 6455 has it: what breaks a MUST is an error.
@@ -44,7 +52,7 @@ size_t frame_close_encode(uint8_t frame[2 + FRAME_CONTROL_MAX], uint16_t code, c
  * and the sum of a message's fragments against a limit (at the header, before the bytes come). */
 struct frame_decoder {
     uint8_t header[14]; /* header bytes so far */
-    uint8_t header_have, header_need;
+    uint8_t header_have;
     uint8_t mask[4];
     uint8_t mask_at;        /* which mask byte comes next */
     uint8_t opcode;         /* of the frame under way */
