@@ -23,12 +23,12 @@ struct http_request {
     bool repeated;              /* Host, Origin, Sec-WebSocket-Key or -Version more than once */
     struct name_view path;      /* before '?', not decoded */
     struct name_view query;     /* behind '?', not decoded */
-    struct name_view host;      /* Host */
+    struct name_view host;      /* Host; of an absolute URL its own, where Host is there at all */
     struct name_view origin;    /* Origin */
     struct name_view key;       /* Sec-WebSocket-Key */
     struct name_view version;   /* Sec-WebSocket-Version */
     struct name_view protocols; /* Sec-WebSocket-Protocol: the first such header */
-    struct name_view protocols_more; /* a second such header, where the client sent two */
+    struct name_view protocols_more; /* a second such header; a third one is not looked at */
     struct name_view authorization;  /* Authorization */
 };
 
@@ -37,7 +37,9 @@ struct http_request {
  * to what is new. */
 size_t http_head_end(const char *bytes, size_t size, size_t from);
 
-/* Parses a whole head (http_head_end() said where it ends). ERR_PROTOCOL: not an HTTP request. */
+/* Parses a whole head (http_head_end() said where it ends). Stricter than http_parser: lines end in
+ * CRLF, none is folded, no control characters, no '#' or user in the URL. A path that is none (of
+ * CONNECT) is NULL. ERR_PROTOCOL: not an HTTP request; ERR_TOO_LARGE: over HTTP_HEAD_MAX. */
 int http_request_parse(struct http_request *request, const char *head, size_t size) MUST_CHECK;
 
 /* Whether a comma-separated header has a token, without case. Sub-protocols are compared with case:
