@@ -23,7 +23,7 @@
 #define COMMAND_GROUPS_MAX 65536
 
 struct command_scanner {
-    size_t at;        /* bytes of the command looked at so far */
+    size_t at;        /* bytes of the command that are done with */
     uint64_t pending; /* values still to come; 0: between commands */
 };
 
@@ -37,6 +37,8 @@ void command_scanner_init(struct command_scanner *scanner);
  * that it will be (a container of n values needs at least n more bytes). */
 int64_t command_scan(struct command_scanner *scanner, const uint8_t *bytes, size_t size,
                      size_t max) MUST_CHECK;
+
+#define COMMAND_CODE_DEFAULT 3503 /* of a disconnect, with the reason "force disconnect" */
 
 enum command_op {
     COMMAND_BROADCAST,
@@ -68,18 +70,20 @@ struct command {
     struct command_name name;   /* of the only one, where name_count is 1 */
     struct command_name *names; /* of all, where name_count > 1; allocated; else NULL */
 
-    struct payload *payload; /* broadcast: one reference, the receiver's */
+    struct payload *payload; /* broadcast: one reference; who takes it over sets this to NULL */
     enum command_priority priority;
 
-    uint16_t code; /* disconnect: 3000-4999 */
-    char reason[124];
+    uint16_t code;    /* disconnect: 3000-4999 */
+    char reason[124]; /* 1-123 bytes of UTF-8, NUL-ended, not JSON */
 
     struct name_view token; /* hello; points into the input; bytes NULL: none */
 
     /* history */
     bool has_limit;
     uint64_t limit;
-    struct name_view since; /* points into the input; bytes NULL: none */
+    struct name_view since;       /* "EPOCH:OFFSET"; points into the input; bytes NULL: none */
+    struct name_view since_epoch; /* its parts: what stands before the last ':', any string */
+    uint64_t since_offset;
 };
 
 #define COMMAND_MESSAGE_MAX 256
