@@ -97,6 +97,19 @@ static bool is_token(const char *bytes, size_t size)
     return size > 0;
 }
 
+/* Whether exactly METHOD SP URL SP "HTTP/" is there. The parser lets several spaces pass and, as
+ * Debian builds it, also HTTX. */
+static bool request_line_is_exact(const char *head, size_t size, const char *method,
+                                  struct name_view url)
+{
+    static const char http[] = " HTTP/";
+    size_t method_bytes = strlen(method), at = (size_t)(url.bytes - head), end = at + url.size;
+
+    return at > method_bytes && url.bytes[-1] == ' ' &&
+           !memcmp(url.bytes - 1 - method_bytes, method, method_bytes) &&
+           size - end > sizeof(http) && !memcmp(head + end, http, sizeof(http) - 1);
+}
+
 static int on_message_begin(http_parser *parser)
 {
     const struct parse *parse = parser->data;
@@ -219,6 +232,11 @@ int http_request_parse(struct http_request *request, const char *head, size_t si
     parser.data = &parse;
     if (http_parser_execute(&parser, &callbacks, head, size) != size ||
         HTTP_PARSER_ERRNO(&parser) != HPE_OK || !parse.complete || !parser.http_major)
+        return ERR_PROTOCOL;
+
+    const char *method = http_method_str((enum http_method)parser.method);
+
+    if (!request_line_is_exact(head, size, method, parse.url))
         return ERR_PROTOCOL;
     request->get = parser.method == HTTP_GET;
     request->major = (uint8_t)parser.http_major;
