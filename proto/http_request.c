@@ -182,6 +182,7 @@ static int on_headers_complete(http_parser *parser)
     struct parse *parse = parser->data;
 
     parse->complete = true;
+    parse->request->keep_alive = http_should_keep_alive(parser);
     return 0;
 }
 
@@ -239,6 +240,7 @@ int http_request_parse(struct http_request *request, const char *head, size_t si
     if (!request_line_is_exact(head, size, method, parse.url))
         return ERR_PROTOCOL;
     request->get = parser.method == HTTP_GET;
+    request->head = parser.method == HTTP_HEAD;
     request->major = (uint8_t)parser.http_major;
     request->minor = (uint8_t)parser.http_minor;
     if (parser.method == HTTP_CONNECT)

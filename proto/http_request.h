@@ -16,6 +16,8 @@
 /* Views into the head; `bytes` NULL where the header is absent. */
 struct http_request {
     bool get;                   /* method GET */
+    bool head;                  /* method HEAD */
+    bool keep_alive;            /* the connection outlives the response (RFC 9112 section 9.3) */
     uint8_t major, minor;       /* HTTP version */
     bool upgrade_websocket;     /* Upgrade has the token "websocket" (any case) */
     bool connection_upgrade;    /* Connection has the token "upgrade" (any case) */
