@@ -25,10 +25,11 @@ static int refuse_name(struct command_refusal *refusal, enum key key, const void
 
     if (!utf8_valid(bytes, size))
         return refuse(refusal, REFUSAL_BAD_COMMAND, "%s: not UTF-8", key_name(key));
-    return refuse(
-        refusal, REFUSAL_BAD_GROUP,
-        "%s %s: a name is 1-128 bytes of printable ASCII without space / ? # %% * , \" \\",
-        key_name(key), quote(&quoted, bytes, size));
+    return refuse(refusal, REFUSAL_BAD_GROUP,
+                  "%s %s: a name%s is 1-128 bytes of printable ASCII without space / ? # %% * , "
+                  "\" \\",
+                  key_name(key), quote(&quoted, bytes, size),
+                  key == KEY_GROUP || key == KEY_GROUPS ? "" : " with its namespace");
 }
 
 /* prefix + text, if that is a group's name. */

@@ -17,14 +17,8 @@ struct level {
     bool first;
 };
 
-/* Room for `size` more bytes at text->bytes + text->size. */
-static int reserve(struct json_text *text, uint64_t size)
+static int grow(struct json_text *text, size_t size)
 {
-    if (size > text->max - text->size)
-        return ERR_TOO_LARGE;
-    if (size <= text->capacity - text->size)
-        return 0;
-
     size_t capacity = 2 * text->capacity;
     if (capacity < text->size + size)
         capacity = text->size + size;
@@ -36,6 +30,14 @@ static int reserve(struct json_text *text, uint64_t size)
     text->bytes = grown;
     text->capacity = capacity;
     return 0;
+}
+
+/* Room for `size` more bytes at text->bytes + text->size. */
+static int reserve(struct json_text *text, uint64_t size)
+{
+    if (size > text->max - text->size)
+        return ERR_TOO_LARGE;
+    return size <= text->capacity - text->size ? 0 : grow(text, size);
 }
 
 static int put(struct json_text *text, const void *bytes, size_t size)
@@ -85,13 +87,14 @@ static int put_string(struct json_text *text, const struct value *value, const c
         return ERR_PROTOCOL;
     }
     error = put_char(text, '"');
-    while (!error && at < end) {
+    while (!error) {
         const uint8_t *run = at;
         while (at < end && !escape_of(*at))
             at++;
         error = put(text, run, (size_t)(at - run));
-        if (!error && at < end)
-            error = put_escape(text, *at++);
+        if (error || at == end)
+            break;
+        error = put_escape(text, *at++);
     }
     return error ? error : put_char(text, '"');
 }
