@@ -1,0 +1,92 @@
+// A producer: msgpack over TCP with the reference JavaScript implementation of msgpack, which knows
+// nothing of the engine.
+import { decodeMultiStream, encode } from '@msgpack/msgpack';
+import net from 'node:net';
+import { Mailbox, within } from './util.mjs';
+
+export { encode };
+
+export class Producer {
+  #next = 1;
+  #calls = new Map();
+  /** Answers that no call() waits for, in the order in which they came. */
+  answers = new Mailbox();
+  closed = false;
+
+  constructor(socket) {
+    this.socket = socket;
+    socket.setNoDelay(true);
+    socket.on('error', () => {}); // 'close' follows
+    this.ended = new Promise((resolve) =>
+      socket.on('close', () => {
+        this.closed = true;
+        const gone = new Error('the engine closed the producer connection');
+        for (const call of this.#calls.values()) call.reject(gone);
+        this.#calls.clear();
+        resolve();
+      }),
+    );
+    this.#read();
+  }
+
+  static async connect(engine) {
+    const socket = net.connect(engine.ports.producers, '127.0.0.1');
+    await within(
+      new Promise((resolve, reject) => socket.once('connect', resolve).once('error', reject)),
+      'a producer connects',
+    );
+    return new Producer(socket);
+  }
+
+  async #read() {
+    try {
+      for await (const answer of decodeMultiStream(this.socket, { useBigInt64: true })) {
+        const call = this.#calls.get(answer.id);
+        this.#calls.delete(answer.id);
+        if (call) call.resolve(answer);
+        else this.answers.push(answer);
+      }
+    } catch {
+      // The socket's end; who waits is told below.
+    }
+    this.answers.fail(new Error('the engine closed the producer connection'));
+  }
+
+  /** Sends bytes as they are. Resolves when the socket wants more. */
+  write(bytes) {
+    if (this.socket.write(bytes) || this.socket.destroyed) return Promise.resolve();
+    return Promise.race([
+      new Promise((resolve) => this.socket.once('drain', resolve)),
+      this.ended,
+    ]);
+  }
+
+  /** Sends a command as it is. */
+  send(command) {
+    return this.write(encode(command, { useBigInt64: true }));
+  }
+
+  /** Sends a command with an id of its own and returns its answer. */
+  call(command) {
+    if (this.closed) return Promise.reject(new Error('the producer connection is closed'));
+    const id = this.#next++;
+    const answer = new Promise((resolve, reject) => this.#calls.set(id, { resolve, reject }));
+    answer.catch(() => {});
+    this.send({ ...command, id });
+    return within(answer, `the answer to ${command.op} ${JSON.stringify(command).slice(0, 100)}`);
+  }
+
+  broadcast(target, data, more = {}) {
+    const where = typeof target === 'string' ? { group: target } : target;
+    return this.call({ op: 'broadcast', ...where, data, ...more });
+  }
+
+  disconnect(target, more = {}) {
+    return this.call({ op: 'disconnect', ...target, ...more });
+  }
+
+  close() {
+    this.socket.destroy();
+    return this.ended;
+  }
+}
