@@ -4,6 +4,7 @@
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #define GAUGE     "gauge"
 #define COUNTER   "counter"
@@ -97,7 +98,7 @@ static void histogram(FILE *out, const char *name, const char *labels,
                       const struct stats_histogram *values)
 {
     uint64_t count = 0;
-    int bare = (int)(*labels ? snprintf(NULL, 0, "%s", labels) - 1 : 0);
+    int bare = *labels ? (int)strlen(labels) - 1 : 0;
 
     for (unsigned i = 0; i + 1 < HISTOGRAM_BUCKETS; i++) {
         count += values->buckets[i];

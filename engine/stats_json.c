@@ -1,5 +1,6 @@
 #include "engine/stats_json.h"
 
+#include <assert.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -36,7 +37,8 @@ static int put(struct writer *writer, json_t *value)
 
 static int open_container(struct writer *writer, json_t *container)
 {
-    int error = writer->depth < DEPTH_MAX ? put(writer, container) : ERR_TOO_LARGE;
+    assert(writer->depth < DEPTH_MAX);
+    int error = put(writer, container);
 
     if (!error)
         writer->open[writer->depth++] = container;
