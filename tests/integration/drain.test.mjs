@@ -1,0 +1,183 @@
+// The contract's "Stopping": a drain keeps what was acknowledged, tells every client 1001, keeps
+// /healthz at 200 and /readyz at 503, and ends with status 0; a second signal ends at once with 1.
+import assert from 'node:assert/strict';
+import test from 'node:test';
+import { Client, refusal } from './lib/client.mjs';
+import { startEngine, withEngine } from './lib/engine.mjs';
+import { encode, Producer } from './lib/producer.mjs';
+import { Raw } from './lib/raw.mjs';
+import { scaled, sleep, until, within } from './lib/util.mjs';
+
+const namespaces = [{ name: '', max_rate: 0 }];
+const patient = { limits: { backlog_bytes: 200000000 }, namespaces };
+const goodbye = { code: 1001, reason: 'shutting down' };
+
+/** A member that reads nothing and for which megabytes wait: it keeps a drain from ending. */
+async function stubborn(engine, producer) {
+  const raw = await Raw.upgrade(engine, '/ws/stubborn?hello=1');
+  await raw.frame('the hello');
+  raw.socket.pause();
+  const data = 'x'.repeat(60000);
+  for (let i = 0; i < 500; i++) await producer.broadcast('stubborn', data);
+  return raw;
+}
+
+for (const signal of ['SIGTERM', 'SIGINT'])
+  test(`${signal} with clients: each gets 1001, the exit status is 0`, async () => {
+    const engine = await startEngine({ shards: 4, config: { namespaces } });
+    const clients = await Client.joinMany(engine, 100, (i) => [`g${i % 7}`, `h${i}`], { user: 'ann' });
+    const producer = await Producer.connect(engine);
+    assert.equal((await producer.broadcast({ all: true }, 'last words')).members, 100);
+    engine.signal(signal);
+    for (const client of clients) {
+      assert.equal((await client.next()).data, 'last words');
+      assert.deepEqual(await client.end(), goodbye);
+    }
+    await within(producer.ended, 'the producer connection ends');
+    await engine.stop();
+  });
+
+test('an idle engine ends at once, also with connections that say nothing', async () => {
+  const engine = await startEngine({ shards: 4, config: { namespaces, drain_seconds: 60 } });
+  const silent = await Raw.connect(engine.ports.clients);
+  const producer = await Producer.connect(engine);
+  const admin = await Raw.connect(engine.ports.admin);
+  await engine.stop();
+  await Promise.all([silent.end(), producer.ended, admin.end()]);
+});
+
+test('everything acknowledged before and during the drain is delivered before the 1001', async () => {
+  for (let round = 0; round < scaled(5, 2); round++) {
+    const engine = await startEngine({ shards: 4, config: patient });
+    const members = await Client.joinMany(engine, 8, (i) => (i % 2 ? 'a' : ['a', 'b']));
+    const producer = await Producer.connect(engine);
+    const taken = { a: [], b: [] };
+    const refused = [];
+    let sent = 0;
+    const reading = (async () => {
+      for (;;) {
+        const answer = await producer.answers.take('an answer', 60000).catch(() => undefined);
+        if (!answer) return;
+        const group = answer.id % 2 ? 'a' : 'b';
+        if (answer.ok) taken[group].push(answer.id);
+        else refused.push(answer);
+      }
+    })();
+    const publishing = (async () => {
+      while (!producer.closed) {
+        const burst = [];
+        for (let i = 0; i < 50; i++, sent++)
+          burst.push(encode({ op: 'broadcast', group: sent % 2 ? 'a' : 'b', data: `${sent % 2 ? 'a' : 'b'} ${sent}`, id: sent }));
+        await producer.write(Buffer.concat(burst));
+        await sleep(1);
+      }
+    })();
+    await until(() => taken.a.length > 500, 'traffic is under way');
+    engine.signal('SIGTERM');
+    for (const [i, member] of members.entries()) {
+      assert.deepEqual(await member.end(), goodbye);
+      member.got = { a: [], b: [] };
+      for (const { data } of member.frames.drain()) {
+        const [group, id] = data.split(' ');
+        member.got[group].push(Number(id));
+      }
+      if (i % 2) assert.equal(member.got.b.length, 0);
+    }
+    await producer.ended;
+    await Promise.all([reading, publishing]);
+    await engine.stop();
+    for (const answer of refused) assert.equal(answer.error, 'shutting_down', answer.message);
+    for (const [i, member] of members.entries())
+      for (const group of i % 2 ? ['a'] : ['a', 'b'])
+        assert.deepEqual(member.got[group], taken[group], 'what was acknowledged, and nothing else');
+  }
+});
+
+test('while it drains: readyz 503, healthz 200, nobody new, commands answered', async (t) => {
+  const engine = await startEngine({ shards: 2, config: { ...patient, drain_seconds: 8 } });
+  const producer = await Producer.connect(engine);
+  const slow = await stubborn(engine, producer);
+  const member = await Client.join(engine, 'g');
+  engine.signal('SIGTERM');
+  await engine.logged(/drain|shutting|stopping/i);
+
+  await t.test('the probes', async () => {
+    await until(async () => (await engine.get('/readyz')).status === 503, 'readyz is 503');
+    assert.equal((await engine.get('/healthz')).status, 200);
+    assert.equal((await engine.get('/stats')).status, 200);
+    assert.equal((await engine.get('/metrics')).status, 200);
+  });
+
+  await t.test('the member is told', async () => assert.deepEqual(await member.end(), goodbye));
+
+  await t.test('new clients get 503 or no connection', async () => {
+    const outcome = await refusal(engine, '/ws/g').catch((error) => error);
+    assert.ok(outcome.status === 503 || /ECONNREFUSED|ECONNRESET|hang up/.test(outcome.message), String(outcome.message));
+  });
+
+  await t.test('commands are answered: carried out, or shutting_down', async () => {
+    const answer = await producer.broadcast('g', 'too late').catch((error) => error);
+    if (!(answer instanceof Error)) assert.ok(answer.ok || answer.error === 'shutting_down', answer.error);
+  });
+
+  await t.test('what is left after drain_seconds is cut, and the status is 0', async () => {
+    await engine.stop();
+    await slow.drop();
+  });
+});
+
+test('a member that wakes up during the drain gets what it missed, then 1001', async () => {
+  const engine = await startEngine({ shards: 2, config: { ...patient, drain_seconds: 60 } });
+  const producer = await Producer.connect(engine);
+  const slow = await stubborn(engine, producer);
+  engine.signal('SIGTERM');
+  await engine.logged(/drain|shutting|stopping/i);
+  await sleep(300);
+  slow.socket.resume();
+  const { code, reason, before } = await slow.closeFrame('the close', 60000);
+  assert.deepEqual({ code, reason }, goodbye);
+  assert.equal(before.length, 500);
+  slow.socket.end();
+  await engine.stop();
+});
+
+test('a second signal ends the engine at once with status 1', async () => {
+  for (const second of ['SIGTERM', 'SIGINT']) {
+    const engine = await startEngine({ shards: 2, config: { ...patient, drain_seconds: 3600 } });
+    const producer = await Producer.connect(engine);
+    const slow = await stubborn(engine, producer);
+    engine.signal('SIGTERM');
+    await engine.logged(/drain|shutting|stopping/i);
+    await sleep(200);
+    assert.equal(engine.child.exitCode, null, 'it waits for the slow member');
+    await engine.stop({ signal: second, status: 1 });
+    await slow.drop();
+  }
+});
+
+test('what the drain cuts is counted as closed', async () => {
+  const engine = await startEngine({ shards: 2, config: { ...patient, drain_seconds: 4 } });
+  const producer = await Producer.connect(engine);
+  const slow = await stubborn(engine, producer);
+  engine.signal('SIGTERM');
+  let stats;
+  for (;;) {
+    try {
+      stats = await engine.stats();
+    } catch {
+      break; // the admin port closes last
+    }
+    await sleep(5);
+  }
+  assert.equal(stats.messages_routed, 500);
+  assert.ok(stats.deliveries < 500);
+  await engine.stop();
+  await slow.drop();
+});
+
+test('many starts and stops', async () => {
+  for (let i = 0; i < scaled(20, 5); i++)
+    await withEngine({ shards: 1 + (i % 4) }, async (engine) => {
+      if (i % 2) await Client.join(engine, 'g');
+    });
+});
