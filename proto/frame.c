@@ -30,7 +30,7 @@ uint64_t frame_length(const uint8_t *frame)
 
 size_t frame_close_encode(uint8_t frame[2 + FRAME_CONTROL_MAX], uint16_t code, const char *reason)
 {
-    size_t size = reason ? strnlen(reason, FRAME_REASON_MAX + 1) : 0;
+    size_t size = reason ? strlen(reason) : 0;
 
     if (code == FRAME_CODE_NONE)
         return frame_header_encode(frame, FRAME_CLOSE, 0);

@@ -385,7 +385,8 @@ static const char *status_headers(unsigned status)
 size_t http_refusal_response(char out[HTTP_RESPONSE_MAX], unsigned status, const char *text)
 {
     /* The rest is at most 220 bytes, so this always fits. */
-    int text_bytes = (int)strnlen(text, 256);
+    size_t length = strlen(text);
+    int text_bytes = length < 256 ? (int)length : 256;
     int size = snprintf(out, HTTP_RESPONSE_MAX,
                         "HTTP/1.1 %u %s\r\n"
                         "Content-Type: text/plain; charset=utf-8\r\n"

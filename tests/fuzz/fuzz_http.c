@@ -22,7 +22,7 @@ static void check(bool promise)
 /* A copy in memory of just its size, so that a sanitizer sees what is read beyond. */
 static char *copy_of(const void *bytes, size_t size)
 {
-    char *copy = malloc(size ? size : 1);
+    char *copy = calloc(1, size ? size : 1);
 
     check(copy != NULL);
     if (size)
