@@ -1,0 +1,238 @@
+/* What reading one command costs: finding its end, decoding it (the payload's allocation and UTF-8
+ * check or transcoding included), and, as the peer in the same run, what msgpack-c takes to build
+ * its tree of the same bytes and free it, which decodes nothing yet.
+ *
+ *     micro_command [ROUNDS]
+ *
+ * Prints nanoseconds per command: the median of the rounds, and the lowest and highest. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/utsname.h>
+#include <time.h>
+
+#include <msgpack.h>
+
+#include "proto/command.h"
+
+#define ROUNDS_DEFAULT 21
+#define ROUNDS_MAX     1001
+#define MESSAGE_BYTES  65536
+#define MAX_BYTES      (MESSAGE_BYTES + COMMAND_OVERHEAD_MAX)
+
+struct sample {
+    const char *name;
+    msgpack_sbuffer bytes;
+};
+
+typedef void step(const struct sample *sample);
+
+static void die(const char *what)
+{
+    fprintf(stderr, "micro_command: %s\n", what);
+    exit(1);
+}
+
+static void pack_text(msgpack_packer *packer, const char *text)
+{
+    msgpack_pack_str_with_body(packer, text, strlen(text));
+}
+
+static void pack_pair(msgpack_packer *packer, const char *key, const char *text)
+{
+    pack_text(packer, key);
+    pack_text(packer, text);
+}
+
+/* A map of `pairs` pairs, of which op and group are written. */
+static msgpack_packer begin(struct sample *sample, const char *name, size_t pairs)
+{
+    msgpack_packer packer;
+
+    sample->name = name;
+    msgpack_sbuffer_init(&sample->bytes);
+    msgpack_packer_init(&packer, &sample->bytes, msgpack_sbuffer_write);
+    msgpack_pack_map(&packer, pairs);
+    pack_pair(&packer, "op", "broadcast");
+    return packer;
+}
+
+static void make_small(struct sample *sample)
+{
+    msgpack_packer packer = begin(sample, "str of 64 bytes", 3);
+
+    pack_pair(&packer, "group", "analytics_dashboard");
+    pack_pair(&packer, "data",
+              "{\"type\":\"count\",\"experiment\":42,\"variant\":\"blue\",\"visitors\":17}");
+}
+
+static void make_with_id(struct sample *sample)
+{
+    msgpack_packer packer = begin(sample, "the same with an id", 4);
+
+    pack_text(&packer, "id");
+    msgpack_pack_uint64(&packer, 123456);
+    pack_pair(&packer, "group", "analytics_dashboard");
+    pack_pair(&packer, "data",
+              "{\"type\":\"count\",\"experiment\":42,\"variant\":\"blue\",\"visitors\":17}");
+}
+
+static void make_experiment(struct sample *sample)
+{
+    msgpack_packer packer = begin(sample, "experiment: 42, bin of 64", 3);
+    char bytes[64] = {0};
+
+    pack_text(&packer, "experiment");
+    msgpack_pack_int(&packer, 42);
+    pack_text(&packer, "data");
+    msgpack_pack_bin_with_body(&packer, bytes, sizeof(bytes));
+}
+
+static void make_map(struct sample *sample)
+{
+    msgpack_packer packer = begin(sample, "map of 16 fields, to JSON", 3);
+
+    pack_pair(&packer, "group", "analytics_dashboard");
+    pack_text(&packer, "data");
+    msgpack_pack_map(&packer, 16);
+    for (int i = 0; i < 4; i++) {
+        char key[16];
+
+        snprintf(key, sizeof(key), "visitors_%d", i);
+        pack_text(&packer, key);
+        msgpack_pack_int(&packer, 1000 * i);
+        snprintf(key, sizeof(key), "share_%d", i);
+        pack_text(&packer, key);
+        msgpack_pack_double(&packer, 0.25 + i);
+        snprintf(key, sizeof(key), "name_%d", i);
+        pack_pair(&packer, key, "variant blue");
+        snprintf(key, sizeof(key), "active_%d", i);
+        pack_text(&packer, key);
+        msgpack_pack_true(&packer);
+    }
+}
+
+static void make_large(struct sample *sample)
+{
+    msgpack_packer packer = begin(sample, "str of 16 KiB", 3);
+    static char text[16384 + 1];
+
+    memset(text, 'x', sizeof(text) - 1);
+    pack_pair(&packer, "group", "analytics_dashboard");
+    pack_pair(&packer, "data", text);
+}
+
+static void scan(const struct sample *sample)
+{
+    struct command_scanner scanner;
+
+    command_scanner_init(&scanner);
+    if (command_scan(&scanner, (const uint8_t *)sample->bytes.data, sample->bytes.size,
+                     MAX_BYTES) != (int64_t)sample->bytes.size)
+        die("a command is not found");
+}
+
+static void decode(const struct sample *sample)
+{
+    struct command_refusal refusal;
+    struct command command;
+
+    if (command_decode(&command, (const uint8_t *)sample->bytes.data, sample->bytes.size,
+                       MESSAGE_BYTES, &refusal))
+        die(refusal.message);
+    command_clear(&command);
+}
+
+static void unpack(const struct sample *sample)
+{
+    msgpack_unpacked unpacked;
+
+    msgpack_unpacked_init(&unpacked);
+    if (msgpack_unpack_next(&unpacked, sample->bytes.data, sample->bytes.size, NULL) !=
+        MSGPACK_UNPACK_SUCCESS)
+        die("msgpack-c refuses a command");
+    msgpack_unpacked_destroy(&unpacked);
+}
+
+static double now_ns(void)
+{
+    struct timespec time;
+
+    clock_gettime(CLOCK_MONOTONIC, &time);
+    return (double)time.tv_sec * 1e9 + (double)time.tv_nsec;
+}
+
+static int compare(const void *a, const void *b)
+{
+    double x = *(const double *)a, y = *(const double *)b;
+
+    return (x > y) - (x < y);
+}
+
+/* Returns the median and prints it with the spread. */
+static double measure(const struct sample *sample, step *run, unsigned rounds)
+{
+    static double ns[ROUNDS_MAX];
+    unsigned times = sample->bytes.size > 4096 ? 5000 : 50000;
+
+    for (unsigned round = 0; round < rounds; round++) {
+        double from = now_ns();
+        for (unsigned i = 0; i < times; i++)
+            run(sample);
+        ns[round] = (now_ns() - from) / times;
+    }
+    qsort(ns, rounds, sizeof(ns[0]), compare);
+    printf("  %7.1f (%.1f-%.1f)", ns[rounds / 2], ns[0], ns[rounds - 1]);
+    return ns[rounds / 2];
+}
+
+static void print_machine(unsigned rounds)
+{
+    char line[256], model[256] = "unknown";
+    FILE *file = fopen("/proc/cpuinfo", "r");
+    struct utsname system;
+
+    while (file && fgets(line, sizeof(line), file)) {
+        if (sscanf(line, "model name : %255[^\n]", model) == 1)
+            break;
+    }
+    if (file)
+        fclose(file);
+    if (uname(&system) == 0)
+        printf("machine: %s, %s %s\n", model, system.sysname, system.release);
+    printf("build: %s%s, msgpack-c %s; %u rounds; ns per command: median (lowest-highest)\n",
+           __VERSION__,
+#ifdef __OPTIMIZE__
+           " optimised",
+#else
+           " NOT optimised",
+#endif
+           msgpack_version(), rounds);
+}
+
+int main(int argc, char **argv)
+{
+    struct sample samples[5];
+    unsigned rounds = argc > 1 ? (unsigned)strtoul(argv[1], NULL, 10) : ROUNDS_DEFAULT;
+
+    if (!rounds || rounds > ROUNDS_MAX)
+        die("ROUNDS must be 1-1001");
+    make_small(&samples[0]);
+    make_with_id(&samples[1]);
+    make_experiment(&samples[2]);
+    make_map(&samples[3]);
+    make_large(&samples[4]);
+
+    print_machine(rounds);
+    for (size_t i = 0; i < sizeof(samples) / sizeof(samples[0]); i++) {
+        printf("%-26s scan", samples[i].name);
+        double own = measure(&samples[i], scan, rounds);
+        printf("  decode");
+        own += measure(&samples[i], decode, rounds);
+        printf("  msgpack-c's tree");
+        double peer = measure(&samples[i], unpack, rounds);
+        printf("  ratio %.2f\n", own / peer);
+        msgpack_sbuffer_destroy(&samples[i].bytes);
+    }
+    return 0;
+}
