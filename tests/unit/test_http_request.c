@@ -41,12 +41,7 @@ static int parse_bytes(struct http_request *request, const char *head, size_t si
     copy = malloc(size ? size : 1);
     assert_non_null(copy);
     memcpy(copy, head, size);
-    int error = http_request_parse(request, copy, size);
-    if (size == 0) {
-        free(copy);
-        copy = NULL;
-    }
-    return error;
+    return http_request_parse(request, copy, size);
 }
 
 static int parse(struct http_request *request, const char *head)
@@ -577,14 +572,6 @@ static void test_a_refusal_always_fits(void **state)
     }
 }
 
-static int forget_copy(void **state)
-{
-    struct http_request request;
-
-    (void)parse_bytes(&request, "", 0);
-    return 0;
-}
-
 int main(void)
 {
     static const struct CMUnitTest tests[] = {
@@ -610,5 +597,5 @@ int main(void)
         cmocka_unit_test(test_a_refusal_always_fits),
     };
 
-    return cmocka_run_group_tests(tests, NULL, forget_copy);
+    return cmocka_run_group_tests(tests, NULL, NULL);
 }
