@@ -75,6 +75,31 @@ static int put_escape(struct json_text *text, uint8_t c)
     return put(text, sequence, sequence[1] == 'u' ? 6 : 2);
 }
 
+/* Whether one of eight bytes needs an escape: below 32, a quote or a backslash. Subtracting borrows
+ * into the top bit of a byte that is too small; a wrong hit can only lie behind a right one. */
+static bool word_needs_escape(uint64_t word)
+{
+    const uint64_t ones = 0x0101010101010101, tops = 0x8080808080808080;
+    uint64_t quote = word ^ ones * '"', backslash = word ^ ones * '\\';
+
+    return (((word - ones * 0x20) & ~word) | ((quote - ones) & ~quote) |
+            ((backslash - ones) & ~backslash)) &
+           tops;
+}
+
+/* Where the next byte that needs an escape is, or `end`. */
+static const uint8_t *skip_plain(const uint8_t *at, const uint8_t *end)
+{
+    for (uint64_t word; end - at >= (ptrdiff_t)sizeof(word); at += sizeof(word)) {
+        memcpy(&word, at, sizeof(word));
+        if (word_needs_escape(word))
+            break;
+    }
+    while (at < end && !escape_of(*at))
+        at++;
+    return at;
+}
+
 static int put_string(struct json_text *text, const struct value *value, const char **why)
 {
     const uint8_t *at = value->bytes, *end = at + value->size;
@@ -89,8 +114,7 @@ static int put_string(struct json_text *text, const struct value *value, const c
     error = put_char(text, '"');
     while (!error) {
         const uint8_t *run = at;
-        while (at < end && !escape_of(*at))
-            at++;
+        at = skip_plain(at, end);
         error = put(text, run, (size_t)(at - run));
         if (error || at == end)
             break;

@@ -5,9 +5,9 @@
  * where its first value begins. Every read is bounded by `end`, so any bytes may be given.
  *
  * Why not msgpack-c's unpacker here: it builds a tree in a zone first. For a small broadcast that
- * alone takes 66 ns, where scanning takes 22 ns and decoding with all that belongs to it 74 ns; for
- * `data` of 16 fields 374 ns against 129 ns (bench/micro_command, one run). It stops at 32 levels
- * counted from the command, where `data` alone may have 32; and five bytes make it reserve a
+ * alone takes 64 ns, where scanning takes 22 ns and decoding with all that belongs to it 74 ns; for
+ * `data` of 16 fields 260-370 ns against 130 ns (bench/micro_command, one run each). It stops at 32
+ * levels counted from the command, where `data` alone may have 32; and five bytes make it reserve a
  * gigabyte. What the engine writes is packed with msgpack-c (proto/answer.c). */
 #ifndef SHARDCAST_PROTO_VALUE_H
 #define SHARDCAST_PROTO_VALUE_H
