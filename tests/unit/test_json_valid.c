@@ -108,8 +108,7 @@ static void what_is_not_json_is_not(void **state)
         "slow",
         "\xef\xbb\xbf{}",
         "[1]x",
-        "\xc2\xa0"
-        "1",
+        "\xc2\xa0[]",
         "[1],",
         "[]]",
     };
