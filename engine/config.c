@@ -301,6 +301,15 @@ static int fill_settings(struct config *config)
     return settings->producers_token ? 0 : ERR_NOMEM;
 }
 
+/* An error is one line, whatever a file is called. */
+static int as_line(int result, char *error)
+{
+    for (char *at = error; result && *at; at++)
+        if ((unsigned char)*at < 0x20 || *at == 0x7f)
+            *at = '?';
+    return result;
+}
+
 /* Everything but the overrides, which are there. */
 static int build(struct config *config, char *error)
 {
@@ -334,7 +343,7 @@ int config_load(struct config *config, int argc, char **argv, char error[CONFIG_
     int result = read_flags(config, argc, argv, error);
     if (!result && !config->help && !config->version)
         result = read_environment(config, error);
-    return result ? result : build(config, error);
+    return as_line(result ? result : build(config, error), error);
 }
 
 /* ---- reload ---- */
@@ -425,7 +434,7 @@ int config_reload(const struct config *running, struct config *fresh,
     int result = build(fresh, error);
     if (!result && keep_restart_keys(running, fresh, changes))
         return fail_nomem(error);
-    return result;
+    return as_line(result, error);
 }
 
 void config_clear(struct config *config)

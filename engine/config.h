@@ -39,7 +39,7 @@ struct config {
     struct config_override overrides[OVERRIDE_COUNT];
 };
 
-#define CONFIG_ERROR_MAX 1024
+#define CONFIG_ERROR_MAX 6144 /* a file's name may have 4096 */
 
 /* Reads flags, environment and file. Returns 0, or ERR_CONFIG with one line (without newline) in
  * `error`, as the contract words it. With --help or --version only the flags are judged. The caller

@@ -42,6 +42,8 @@ struct config_target {
     void *base[BASE_COUNT];
 };
 
+#define CONFIG_KEYS_MAX 16 /* in one table */
+
 /* The top of the file. */
 extern const struct config_key config_keys[];
 

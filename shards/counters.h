@@ -20,15 +20,19 @@ struct histogram {
     counter sum_ns;
 };
 
+/* Namespaces that a configuration may have. */
+#define NAMESPACES_MAX 256
+
 struct counters {
     /* as the shard that holds the connections */
     counter connections; /* client connections that became members and are not closed */
     counter connections_opened;
     counter connections_refused[CONNECTION_REFUSAL_COUNT];
     counter connections_closed[CLOSE_REASON_COUNT];
-    counter group_connections;      /* memberships in groups other than experiments */
-    counter experiment_connections; /* memberships */
-    counter session_connections;    /* memberships */
+    counter group_connections;                 /* memberships in groups other than experiments */
+    counter experiment_connections;            /* memberships */
+    counter session_connections;               /* memberships */
+    counter namespace_members[NAMESPACES_MAX]; /* memberships, by place in the settings */
     counter deliveries;
     counter drops[DROP_COUNT];
     counter bytes_out;
@@ -39,6 +43,7 @@ struct counters {
     counter refused[REFUSAL_COUNT];
 
     /* as the home of groups */
+    counter groups; /* that the home knows, with members or not */
     counter messages_routed;
     counter active_groups; /* with a member, other than experiments, users and everyone */
     counter active_experiments;

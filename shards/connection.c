@@ -1,0 +1,518 @@
+#include "shards/connection.h"
+
+#include <assert.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "proto/frame.h"
+#include "proto/group_name.h"
+#include "proto/http_request.h"
+#include "proto/ws_target.h"
+#include "shards/epoch.h"
+#include "shards/lws_adapter.h"
+#include "shards/reader.h"
+#include "shards/settings.h"
+#include "shards/shard.h"
+
+#define HANDSHAKE_SECONDS 10
+#define LINGER_SECONDS    2
+
+static void set_deadline(struct connection *connection, uint32_t seconds)
+{
+    wheel_add(&connection->shard->wheel, &connection->deadline, seconds * WHEEL_PER_SECOND);
+}
+
+void connection_table_init(struct connection_table *table)
+{
+    memset(table, 0, sizeof(*table));
+    slot_table_init(&table->slots);
+}
+
+void connection_table_free(struct connection_table *table)
+{
+    slot_table_free(&table->slots);
+    slot_list_free(&table->doomed);
+    slot_list_free(&table->resumed);
+    slot_list_free(&table->overrun);
+    slot_list_free(&table->paused);
+}
+
+/* Birth */
+
+void connection_accept(struct shard *shard, int fd, bool over_limit, bool counted)
+{
+    struct connection *connection = calloc(1, sizeof(*connection));
+
+    shard->sockets++;
+    if (!connection || slot_table_add(&shard->connections.slots, connection, &connection->ref)) {
+        free(connection);
+        close(fd);
+        shard->sockets--;
+        if (counted)
+            atomic_fetch_sub_explicit(&shard->world->sockets, 1, memory_order_relaxed);
+        return;
+    }
+    connection->shard = shard;
+    connection->fd = fd;
+    connection->state = CONNECTION_HANDSHAKE;
+    connection->over_limit = over_limit;
+    connection->counted = counted;
+    connection->ping_ticks = shard->settings->health.ping_seconds * WHEEL_PER_SECOND;
+    connection->pong_ticks = shard->settings->health.pong_timeout_seconds * WHEEL_PER_SECOND;
+    set_deadline(connection, HANDSHAKE_SECONDS);
+
+    struct slot_ref ref = connection->ref;
+    if (lws_adapter_adopt(shard->lws, connection) && slot_table_get(&shard->connections.slots, ref))
+        connection_gone(connection); /* it was not told of it */
+}
+
+/* Reading and writing */
+
+void connection_read(struct connection *connection, uint8_t *bytes, size_t size)
+{
+    switch ((enum connection_state)connection->state) {
+    case CONNECTION_HANDSHAKE:
+        reader_handshake(connection, bytes, size);
+        break;
+    case CONNECTION_JOINING:
+    case CONNECTION_OPEN:
+    case CONNECTION_FINISHING:
+    case CONNECTION_CLOSING:
+        reader_frames(connection, bytes, size);
+        break;
+    case CONNECTION_REFUSED:
+    case CONNECTION_LINGERING:
+    case CONNECTION_DEAD:
+        break;
+    }
+}
+
+void connection_writable(struct connection *connection)
+{
+    connection_flush(connection);
+}
+
+static void linger(struct connection *connection)
+{
+    connection->state = CONNECTION_LINGERING;
+    shutdown(connection->fd, SHUT_WR);
+    set_deadline(connection, LINGER_SECONDS);
+}
+
+static void send_close(struct connection *connection, uint16_t code, const char *reason)
+{
+    uint8_t frame[2 + FRAME_CONTROL_MAX];
+
+    connection->state = CONNECTION_CLOSING;
+    wheel_add(&connection->shard->wheel, &connection->deadline, connection->pong_ticks);
+    connection_send(connection, frame, frame_close_encode(frame, code, reason));
+    if (!connection->blocked)
+        connection_drained(connection);
+}
+
+void connection_drained(struct connection *connection)
+{
+    if (connection->blocked || connection->output || connection->mid)
+        return;
+    switch ((enum connection_state)connection->state) {
+    case CONNECTION_OPEN:
+    case CONNECTION_JOINING:
+        if (connection->reading_paused && connection->state == CONNECTION_OPEN &&
+            !shard_congested(connection->shard))
+            reader_resume(connection);
+        break;
+    case CONNECTION_FINISHING:
+        for (unsigned i = 0; i < connection->member_count; i++)
+            member_drop_lags(&connection->members[i], DROP_CLOSED); /* nothing is left in them */
+        send_close(connection, connection->close_code, connection->close_reason);
+        break;
+    case CONNECTION_CLOSING:
+        if (connection->peer_closed)
+            linger(connection);
+        break;
+    case CONNECTION_REFUSED:
+        linger(connection);
+        break;
+    case CONNECTION_HANDSHAKE:
+    case CONNECTION_LINGERING:
+    case CONNECTION_DEAD:
+        break;
+    }
+}
+
+/* Joining */
+
+static int join_one(struct connection *connection, const char *name, size_t size)
+{
+    struct shard *shard = connection->shard;
+    struct member *member = &connection->members[connection->member_count];
+    struct named key = {group_name_hash(name, size, shard->world->hash_key), (uint32_t)size,
+                        (char *)name};
+
+    member->connection = connection;
+    if (group_join(&shard->groups, member, &key, connection->member_count))
+        return ERR_NOMEM;
+    connection->member_count++;
+    connection->joins_open++;
+    return 0;
+}
+
+static int join_all(struct connection *connection, const struct ws_target *target)
+{
+    char user[sizeof("user:") + GROUP_NAME_MAX + 1];
+
+    for (uint32_t i = 0; i < target->group_count; i++)
+        if (join_one(connection, target->groups[i].bytes, target->groups[i].size))
+            return ERR_NOMEM;
+    if (target->has_user) {
+        int size = snprintf(user, sizeof(user), "user:%s", target->user);
+
+        if (join_one(connection, user, (size_t)size))
+            return ERR_NOMEM;
+    }
+    return join_one(connection, GROUP_EVERYONE, GROUP_EVERYONE_BYTES);
+}
+
+static void count_open(struct connection *connection)
+{
+    struct counters *counters = connection->shard->counters;
+
+    connection->opened = true;
+    counter_add(&counters->connections, 1);
+    counter_add(&counters->connections_opened, 1);
+}
+
+void connection_join(struct connection *connection, const struct ws_target *target)
+{
+    size_t count = target->group_count + target->has_user + 1u;
+
+    if (connection->state == CONNECTION_DEAD)
+        return;
+    connection->state = CONNECTION_JOINING;
+    connection->no_echo = target->no_echo;
+    connection->hello = target->hello;
+    set_deadline(connection, HANDSHAKE_SECONDS);
+    if (target->since != WS_SINCE_NONE) {
+        /* No namespace keeps history: the position cannot be had. */
+        count_open(connection);
+        connection_close(connection, 3010, "insufficient state", CLOSE_INSUFFICIENT_STATE,
+                         DROP_CLOSED);
+        return;
+    }
+    connection->members = calloc(count, sizeof(*connection->members));
+    if (target->hello)
+        connection->positions = calloc(count, sizeof(*connection->positions));
+    if (!connection->members || (target->hello && !connection->positions) ||
+        join_all(connection, target))
+        connection_doom(connection, CLOSE_LOST);
+}
+
+/* {"groups": {"A": {"epoch": "…", "offset": 12}}}: names need no escaping. */
+static void send_hello(struct connection *connection)
+{
+    size_t room = 32 + connection->member_count * (GROUP_NAME_MAX + 80u), size = 0;
+    char *json = malloc(room);
+    uint8_t header[FRAME_HEADER_MAX];
+    char epoch[EPOCH_TEXT_MAX];
+    const char *comma = "";
+
+    if (!json) {
+        connection_doom(connection, CLOSE_LOST);
+        return;
+    }
+    size += (size_t)snprintf(json, room, "{\"groups\": {");
+    for (unsigned i = 0; i < connection->member_count; i++) {
+        const struct group *group = connection->members[i].group;
+        const struct position *position = &connection->positions[i];
+
+        if (!group || group->category == GROUP_ALL)
+            continue;
+        size += (size_t)snprintf(
+            json + size, room - size, "%s\"%.*s\": {\"epoch\": \"%s\", \"offset\": %llu}", comma,
+            (int)group->named.size, group->named.name, epoch_text(position->epoch, epoch),
+            (unsigned long long)position->offset);
+        comma = ", ";
+    }
+    size += (size_t)snprintf(json + size, room - size, "}}");
+    connection_send(connection, header, frame_header_encode(header, FRAME_TEXT, size));
+    connection_send(connection, json, size);
+    free(json);
+}
+
+static void open_connection(struct connection *connection)
+{
+    struct wheel *wheel = &connection->shard->wheel;
+    uint32_t ping_ticks = connection->ping_ticks;
+
+    connection->state = CONNECTION_OPEN;
+    count_open(connection);
+    if (connection->hello)
+        send_hello(connection);
+    free(connection->positions);
+    connection->positions = NULL;
+    connection->seen = wheel->now;
+    /* The first look comes at a random time, so that pings spread out. */
+    if (ping_ticks)
+        wheel_add(wheel, &connection->deadline,
+                  ping_ticks / 2 + shard_random(connection->shard) % (ping_ticks / 2 + 1));
+    else
+        wheel_remove(&connection->deadline);
+    if (!connection->blocked)
+        connection_flush(connection);
+    if (connection->state == CONNECTION_OPEN)
+        reader_resume(connection);
+}
+
+void connection_count_refusal(struct connection *connection, enum connection_refusal refusal)
+{
+    counter_add(&connection->shard->counters->connections_refused[refusal], 1);
+}
+
+void connection_joined(struct connection *connection, const struct record_joined *joined)
+{
+    char reason[sizeof("group full: ") + GROUP_NAME_MAX];
+
+    if (connection->state != CONNECTION_JOINING)
+        return;
+    if (joined->outcome == JOIN_GROUP_FULL) {
+        snprintf(reason, sizeof(reason), "group full: %.*s", (int)joined->head.name_bytes,
+                 joined->name);
+        connection_count_refusal(connection, CONNECTION_GROUP_FULL);
+        connection_close(connection, 1013, reason, CLOSE_NOT_ALLOWED, DROP_CLOSED);
+        return;
+    }
+    if (joined->outcome != JOIN_OK) {
+        connection_count_refusal(connection, CONNECTION_OVERLOADED);
+        connection_close(connection, 1013, "try again later", CLOSE_NOT_ALLOWED, DROP_CLOSED);
+        return;
+    }
+    if (connection->positions)
+        connection->positions[joined->member] = (struct position){joined->epoch, joined->offset};
+    if (--connection->joins_open == 0)
+        open_connection(connection);
+}
+
+/* Ending */
+
+/* It counts as a connection no more. */
+static void count_end(struct connection *connection, enum close_reason end)
+{
+    struct counters *counters = connection->shard->counters;
+
+    if (!connection->opened)
+        return;
+    connection->opened = false;
+    counter_sub(&counters->connections, 1);
+    counter_add(&counters->connections_closed[end], 1);
+}
+
+static void leave_all(struct connection *connection, enum drop_reason drop)
+{
+    for (unsigned i = 0; i < connection->member_count; i++) {
+        member_leave(&connection->members[i], drop);
+        member_drop_lags(&connection->members[i], drop);
+    }
+    connection->mid = NULL;
+}
+
+void connection_close(struct connection *connection, uint16_t code, const char *reason,
+                      enum close_reason end, enum drop_reason drop)
+{
+    if (connection->state != CONNECTION_JOINING && connection->state != CONNECTION_OPEN &&
+        connection->state != CONNECTION_FINISHING)
+        return;
+    count_end(connection, end);
+    connection_carry_frame(connection);
+    if (connection->state == CONNECTION_DEAD)
+        return;
+    leave_all(connection, drop);
+    if (connection->reading_paused) {
+        /* What it had sent does not matter any more, but its close frame does. */
+        reader_free(connection);
+        connection->reading_paused = false;
+        lws_adapter_pause_reading(connection, false);
+    }
+    send_close(connection, code, reason);
+}
+
+bool connection_finish(struct connection *connection, uint16_t code, const char *reason,
+                       enum close_reason end)
+{
+    if (connection->state == CONNECTION_JOINING) {
+        connection_close(connection, code, reason, end, DROP_CLOSED);
+        return true;
+    }
+    if (connection->state != CONNECTION_OPEN)
+        return false;
+    count_end(connection, end);
+    for (unsigned i = 0; i < connection->member_count; i++)
+        member_finish(&connection->members[i]);
+    connection->state = CONNECTION_FINISHING;
+    connection->close_code = code;
+    connection->close_reason = strdup(reason);
+    wheel_add(&connection->shard->wheel, &connection->deadline, connection->pong_ticks);
+    if (!connection->blocked)
+        connection_flush(connection);
+    return true;
+}
+
+void connection_refuse(struct connection *connection, unsigned status, const char *text,
+                       enum connection_refusal refusal)
+{
+    char response[HTTP_RESPONSE_MAX];
+
+    connection_count_refusal(connection, refusal);
+    connection->state = CONNECTION_REFUSED;
+    set_deadline(connection, LINGER_SECONDS);
+    connection_send(connection, response, http_refusal_response(response, status, text));
+    if (!connection->blocked)
+        connection_drained(connection);
+}
+
+void connection_doom(struct connection *connection, enum close_reason end)
+{
+    if (connection->state == CONNECTION_DEAD)
+        return;
+    connection->state = CONNECTION_DEAD;
+    connection->end_reason = (uint8_t)end;
+    slot_list_add(&connection->shard->connections.doomed, connection->ref);
+}
+
+void connection_gone(struct connection *connection)
+{
+    struct shard *shard = connection->shard;
+    enum close_reason end = connection->state == CONNECTION_DEAD
+                                ? (enum close_reason)connection->end_reason
+                                : CLOSE_LOST;
+
+    connection->state = CONNECTION_DEAD;
+    connection->wsi = NULL;
+    leave_all(connection, DROP_CLOSED);
+    if (connection->output && connection->output->carried_message)
+        counter_add(&shard->counters->drops[DROP_CLOSED], 1);
+    count_end(connection, end);
+    wheel_remove(&connection->deadline);
+    slot_table_remove(&shard->connections.slots, connection->ref);
+    shard->sockets--;
+    if (connection->counted)
+        atomic_fetch_sub_explicit(&shard->world->sockets, 1, memory_order_relaxed);
+    reader_free(connection);
+    free(connection->output);
+    free(connection->members);
+    free(connection->positions);
+    free(connection->close_reason);
+    free(connection);
+}
+
+/* Time */
+
+static void check_health(struct connection *connection)
+{
+    struct wheel *wheel = &connection->shard->wheel;
+    uint32_t silent = wheel->now - connection->seen;
+    uint8_t ping[FRAME_HEADER_MAX];
+
+    if (connection->pinged) {
+        connection_close(connection, 3012, "no pong", CLOSE_NO_PONG, DROP_CLOSED);
+    } else if (silent < connection->ping_ticks) {
+        wheel_add(wheel, &connection->deadline, connection->ping_ticks - silent);
+    } else {
+        connection->pinged = true;
+        wheel_add(wheel, &connection->deadline, connection->pong_ticks);
+        connection_send(connection, ping, frame_header_encode(ping, FRAME_PING, 0));
+    }
+}
+
+void connection_due(struct connection *connection)
+{
+    switch ((enum connection_state)connection->state) {
+    case CONNECTION_OPEN:
+        check_health(connection);
+        break;
+    case CONNECTION_HANDSHAKE:
+        connection_count_refusal(connection, CONNECTION_HANDSHAKE_TIMEOUT);
+        connection_doom(connection, CLOSE_LOST);
+        break;
+    case CONNECTION_JOINING: /* a home is slow: its answer will come */
+        set_deadline(connection, HANDSHAKE_SECONDS);
+        break;
+    default:
+        connection_doom(connection, CLOSE_LOST);
+    }
+}
+
+/* The end of the turn */
+
+static void destroy_doomed(struct shard *shard)
+{
+    struct slot_list *list = &shard->connections.doomed;
+
+    for (uint32_t i = 0; i < list->count; i++) {
+        struct connection *connection = slot_table_get(&shard->connections.slots, list->refs[i]);
+
+        if (connection && connection->wsi)
+            lws_adapter_close(connection);
+    }
+    list->count = 0;
+}
+
+void connection_turn(struct shard *shard)
+{
+    struct connection_table *table = &shard->connections;
+
+    for (uint32_t i = 0; i < table->resumed.count; i++) {
+        struct connection *connection = slot_table_get(&table->slots, table->resumed.refs[i]);
+
+        if (connection && !connection->blocked &&
+            (connection->state == CONNECTION_OPEN || connection->state == CONNECTION_FINISHING))
+            connection_flush(connection);
+    }
+    table->resumed.count = 0;
+    for (uint32_t i = 0; i < table->overrun.count; i++) {
+        struct connection *connection = slot_table_get(&table->slots, table->overrun.refs[i]);
+
+        if (connection)
+            connection_close(connection, 3008, "slow", CLOSE_SLOW, DROP_SLOW);
+    }
+    table->overrun.count = 0;
+    if (table->paused.count && !shard_congested(shard)) {
+        struct slot_list paused = slot_list_take(&table->paused);
+
+        for (uint32_t i = 0; i < paused.count; i++) {
+            struct connection *connection = slot_table_get(&table->slots, paused.refs[i]);
+
+            if (connection && connection->state == CONNECTION_OPEN)
+                reader_resume(connection);
+        }
+        slot_list_free(&paused);
+    }
+    destroy_doomed(shard);
+}
+
+void connection_close_all(struct shard *shard)
+{
+    group_flush_all(&shard->groups);
+    for (uint32_t i = 0; i < shard->connections.slots.room; i++) {
+        struct connection *connection = shard->connections.slots.slots[i].thing;
+
+        if (connection && !connection_finish(connection, 1001, "shutting down", CLOSE_SHUTDOWN) &&
+            connection->state == CONNECTION_HANDSHAKE) {
+            connection_count_refusal(connection, CONNECTION_SHUTTING_DOWN);
+            connection_doom(connection, CLOSE_SHUTDOWN);
+        }
+    }
+}
+
+void connection_cut_all(struct shard *shard)
+{
+    for (uint32_t i = 0; i < shard->connections.slots.room; i++) {
+        struct connection *connection = shard->connections.slots.slots[i].thing;
+
+        if (connection)
+            connection_doom(connection, CLOSE_SHUTDOWN);
+    }
+    destroy_doomed(shard);
+}

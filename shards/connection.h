@@ -1,0 +1,170 @@
+/* A client's connection, from accept to the end of its socket.
+ *
+ *   state      means                                       goes to
+ *   HANDSHAKE  waits for the whole upgrade request         JOINING, REFUSED, dead (10 s)
+ *   JOINING    101 sent; homes are asked for its groups    OPEN, CLOSING
+ *   OPEN       a member of all its groups                  FINISHING, CLOSING
+ *   FINISHING  left its groups; sends what it has yet to   CLOSING
+ *              get of them, then a close frame
+ *   CLOSING    a close frame is queued or sent; waits for  LINGERING, dead (pong_timeout_seconds)
+ *              the peer's
+ *   REFUSED    an HTTP refusal is queued                   LINGERING, dead
+ *   LINGERING  all is sent and our side is shut; waits for dead (2 s)
+ *              the peer's end, so that no reset eats what
+ *              it has not read
+ *   DEAD       in the list of those to be destroyed at
+ *              the end of the turn
+ *
+ * From any state it may die of the socket's end. One shard's own; created by the listener, freed by
+ * connection_gone(), which is called once, when libwebsockets has let go of the socket. */
+#ifndef SHARDCAST_SHARDS_CONNECTION_H
+#define SHARDCAST_SHARDS_CONNECTION_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/uio.h>
+
+#include "proto/refusal.h"
+#include "shards/group.h"
+#include "shards/records.h"
+#include "shards/wheel.h"
+
+struct lws;
+struct reader;
+struct shard;
+
+enum connection_state {
+    CONNECTION_HANDSHAKE,
+    CONNECTION_JOINING,
+    CONNECTION_OPEN,
+    CONNECTION_FINISHING,
+    CONNECTION_CLOSING,
+    CONNECTION_REFUSED,
+    CONNECTION_LINGERING,
+    CONNECTION_DEAD
+};
+
+/* A connection's own bytes: responses, pongs, pings, hello, close. They go out between frames. */
+struct output {
+    uint32_t sent, size, room;
+    uint32_t carried;     /* bytes at the front that end a message's frame, still to be sent */
+    bool carried_message; /* ... which counts as delivered when they are */
+    uint8_t bytes[];
+};
+
+struct connection {
+    struct wheel_entry deadline; /* first */
+    struct shard *shard;
+    struct lws *wsi; /* NULL: libwebsockets has let go of it */
+    int fd;
+    struct slot_ref ref;
+    struct member *members; /* allocated, member_count of them */
+    uint16_t member_count;
+    uint16_t joins_open; /* homes that have not answered */
+    uint8_t state;       /* enum connection_state */
+    uint8_t end_reason;  /* enum close_reason, once it is known */
+    bool blocked : 1;    /* the socket takes no more; a writable event has been asked for */
+    bool pinged : 1;     /* waits for a sign of life */
+    bool over_limit : 1; /* beyond limits.connections: to be answered 503 */
+    bool counted : 1;    /* in world->sockets */
+    bool no_echo : 1;
+    bool hello : 1;
+    bool peer_closed : 1; /* its close frame has come */
+    bool opened : 1;      /* counts as a connection */
+    bool reading_paused : 1;
+    uint8_t mid_log;     /* log that `mid` is about */
+    uint16_t close_code; /* FINISHING: what to close with */
+    uint32_t seen;       /* tick of the last sign of life */
+    uint32_t ping_ticks; /* 0: no pings; as it began */
+    uint32_t pong_ticks;
+    struct member *mid;         /* the kernel has begun a frame of this member's group */
+    struct output *output;      /* NULL: nothing of its own to send */
+    struct reader *reader;      /* NULL: between messages */
+    struct position *positions; /* JOINING with hello=1: one per member */
+    char *close_reason;         /* FINISHING; allocated */
+};
+
+struct position {
+    uint64_t epoch, offset;
+};
+
+/* A shard's connections. */
+struct connection_table {
+    struct slot_table slots;
+    struct slot_list doomed;  /* to be destroyed */
+    struct slot_list resumed; /* have a lag, and a socket that may take it */
+    struct slot_list overrun; /* past their backlog: to be closed as slow */
+    struct slot_list paused;  /* their frames wait until commands need not wait */
+};
+
+void connection_table_init(struct connection_table *table);
+void connection_table_free(struct connection_table *table);
+
+/* Makes a connection of a fresh socket, which is closed if that fails. */
+void connection_accept(struct shard *shard, int fd, bool over_limit, bool counted);
+
+/* libwebsockets' side: bytes have come, the socket takes more, the socket is gone. */
+void connection_read(struct connection *connection, uint8_t *bytes, size_t size);
+void connection_writable(struct connection *connection);
+void connection_gone(struct connection *connection);
+
+/* The upgrade has been accepted: asks for the groups. Names are copied. */
+struct ws_target;
+void connection_join(struct connection *connection, const struct ws_target *target);
+
+/* A home has answered for a member. */
+void connection_joined(struct connection *connection, const struct record_joined *joined);
+
+/* Leaves its groups at once (what they have for it is dropped for that reason, at a frame's end)
+ * and closes with a close frame. */
+void connection_close(struct connection *connection, uint16_t code, const char *reason,
+                      enum close_reason end, enum drop_reason drop);
+
+/* Leaves its groups, sends what it has yet to get, and then closes. False: it is ending already. */
+bool connection_finish(struct connection *connection, uint16_t code, const char *reason,
+                       enum close_reason end);
+
+/* Counts a connection that did not become a member. */
+void connection_count_refusal(struct connection *connection, enum connection_refusal refusal);
+
+/* Answers the upgrade request with a refusal. */
+void connection_refuse(struct connection *connection, unsigned status, const char *text,
+                       enum connection_refusal refusal);
+
+/* To be destroyed at the end of the turn; `end` says why, if it was open. */
+void connection_doom(struct connection *connection, enum close_reason end);
+
+/* A deadline in the wheel has come. */
+void connection_due(struct connection *connection);
+
+/* End of the turn: deals with the lists of doomed, resumed and overrun connections. */
+void connection_turn(struct shard *shard);
+
+/* Closes all with 1001 (a drain), or cuts all (its end). */
+void connection_close_all(struct shard *shard);
+void connection_cut_all(struct shard *shard);
+
+/* All that was to be sent is: goes on to the next state, or to reading again. */
+void connection_drained(struct connection *connection);
+
+/* Output (shards/connection_output.c). */
+
+/* Queues own bytes; they are sent at once if the socket takes them. ERR_NOMEM: doomed. */
+void connection_send(struct connection *connection, const void *bytes, size_t size);
+
+/* Goes on sending: the frame under way, own bytes, lags. */
+void connection_flush(struct connection *connection);
+
+/* The socket took `sent` of what a flush wrote (-1: it failed): the member is behind now. */
+void connection_block(struct connection *connection);
+
+/* One write. Returns bytes taken, 0 where the socket takes none; -1: it has failed, and the
+ * connection is doomed. */
+int64_t connection_write(struct connection *connection, const struct iovec *pieces, unsigned count);
+
+/* Moves the rest of a frame that the kernel has begun to the connection's own bytes, so that it
+ * ends there. */
+void connection_carry_frame(struct connection *connection);
+
+#endif

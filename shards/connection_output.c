@@ -1,0 +1,237 @@
+/* What goes out to a client: the rest of a frame that the kernel has begun, the connection's own
+ * bytes, what is critical, and the rest, in this order and each at a frame's end. */
+#include "shards/connection.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+
+#include "shards/group_flush.h"
+#include "shards/lws_adapter.h"
+#include "shards/shard.h"
+
+#define PIECES      64
+#define WRITE_BYTES (256u << 10) /* one write */
+#define FLUSH_BYTES (1u << 20)   /* one connection's share of a turn */
+
+int64_t connection_write(struct connection *connection, const struct iovec *pieces, unsigned count)
+{
+    struct msghdr message = {.msg_iov = (struct iovec *)pieces, .msg_iovlen = count};
+    ssize_t sent;
+
+    do
+        sent = sendmsg(connection->fd, &message, MSG_DONTWAIT | MSG_NOSIGNAL);
+    while (sent < 0 && errno == EINTR);
+    if (sent >= 0)
+        return sent;
+    if (errno == EAGAIN || errno == ENOBUFS || errno == ENOMEM)
+        return 0;
+    connection_doom(connection, CLOSE_LOST);
+    return -1;
+}
+
+void connection_block(struct connection *connection)
+{
+    if (connection->blocked)
+        return;
+    connection->blocked = true;
+    for (unsigned i = 0; i < connection->member_count; i++)
+        member_flag(&connection->members[i], ENTRY_BLOCKED, 0);
+    if (connection->state != CONNECTION_DEAD)
+        lws_adapter_want_write(connection);
+}
+
+/* Own bytes */
+
+static int output_reserve(struct connection *connection, size_t size)
+{
+    struct output *output = connection->output;
+    size_t used = output ? output->size : 0, room = output ? output->room : 0;
+
+    if (room - used >= size)
+        return 0;
+    room = used + size + 128;
+    output = realloc(output, sizeof(*output) + room);
+    if (!output)
+        return ERR_NOMEM;
+    if (!connection->output)
+        memset(output, 0, sizeof(*output));
+    output->room = (uint32_t)room;
+    connection->output = output;
+    return 0;
+}
+
+static void output_sent(struct connection *connection, size_t sent)
+{
+    struct output *output = connection->output;
+
+    output->sent += (uint32_t)sent;
+    if (output->carried) {
+        output->carried -= sent < output->carried ? (uint32_t)sent : output->carried;
+        if (!output->carried && output->carried_message) {
+            output->carried_message = false;
+            counter_add(&connection->shard->counters->deliveries, 1);
+        }
+    }
+    if (output->sent == output->size) {
+        free(output);
+        connection->output = NULL;
+    }
+}
+
+/* True: all own bytes are out. */
+static bool output_flush(struct connection *connection)
+{
+    while (connection->output) {
+        struct output *output = connection->output;
+        struct iovec piece = {output->bytes + output->sent, output->size - output->sent};
+        int64_t sent = connection_write(connection, &piece, 1);
+
+        if (sent < 0)
+            return false;
+        output_sent(connection, (size_t)sent);
+        if ((size_t)sent < piece.iov_len) {
+            connection_block(connection);
+            return false;
+        }
+    }
+    return true;
+}
+
+void connection_send(struct connection *connection, const void *bytes, size_t size)
+{
+    if (connection->state == CONNECTION_DEAD)
+        return;
+    if (output_reserve(connection, size)) {
+        connection_doom(connection, CLOSE_LOST);
+        return;
+    }
+    memcpy(connection->output->bytes + connection->output->size, bytes, size);
+    connection->output->size += (uint32_t)size;
+    if (!connection->blocked)
+        output_flush(connection);
+}
+
+void connection_carry_frame(struct connection *connection)
+{
+    struct member *member = connection->mid;
+    size_t size;
+
+    if (!member)
+        return;
+    struct lag *lag = member->lags[connection->mid_log];
+    const uint8_t *rest = log_cursor_frame_rest(&lag->cursor, &size);
+
+    connection->mid = NULL;
+    if (output_reserve(connection, size)) {
+        connection_doom(connection, CLOSE_LOST);
+        return;
+    }
+    struct output *output = connection->output;
+    uint32_t waiting = output->size - output->sent;
+
+    /* Before own bytes: none of them has been begun, or the frame would not be under way. */
+    memmove(output->bytes + size, output->bytes + output->sent, waiting);
+    memcpy(output->bytes, rest, size);
+    output->sent = 0;
+    output->size = (uint32_t)size + waiting;
+    output->carried = (uint32_t)size;
+    output->carried_message = true;
+    log_cursor_advance(&lag->cursor, size);
+    counter_add(&connection->shard->counters->bytes_out, size);
+}
+
+/* Lags */
+
+/* Steps over frames that are not for this member, and says where the next such one begins. */
+static uint64_t lag_end(struct lag *lag, const struct group_log *log)
+{
+    uint64_t end = lag->limit == UINT64_MAX ? log->end : lag->limit;
+
+    while (lag->skip_count && lag->skips[0] == lag->cursor.at) {
+        log_cursor_step_over(&lag->cursor);
+        lag->skip_count--;
+        memmove(lag->skips, lag->skips + 1, lag->skip_count * sizeof(lag->skips[0]));
+    }
+    return lag->skip_count && lag->skips[0] < end ? lag->skips[0] : end;
+}
+
+/* Sends what the member has yet to get of one log; with `frame_only` just the frame under way.
+ * False: the socket takes no more, the turn's share is used up, or the connection is doomed. */
+static bool member_send(struct member *member, int kind, bool frame_only, uint64_t *share)
+{
+    struct connection *connection = member->connection;
+    struct counters *counters = connection->shard->counters;
+    struct lag *lag = member->lags[kind];
+    struct group_log *log = &member->group->logs[kind];
+
+    for (;;) {
+        struct iovec pieces[PIECES];
+        uint64_t bytes, end = lag_end(lag, log), at = lag->cursor.at;
+        size_t rest;
+
+        log_cursor_frame_rest(&lag->cursor, &rest);
+        if (frame_only)
+            end = at + rest;
+        else if (end - at > WRITE_BYTES)
+            end = at + WRITE_BYTES;
+        if (at == end) {
+            if (!frame_only)
+                member_caught_up(member, kind);
+            return true;
+        }
+        if (!*share) {
+            connection_block(connection);
+            return false;
+        }
+        unsigned count = log_cursor_pending(&lag->cursor, end, pieces, PIECES, &bytes);
+        int64_t sent = connection_write(connection, pieces, count);
+        if (sent < 0)
+            return false;
+        *share -= (uint64_t)sent < *share ? (uint64_t)sent : *share;
+        counter_add(&counters->deliveries, log_cursor_advance(&lag->cursor, (uint64_t)sent));
+        counter_add(&counters->bytes_out, (uint64_t)sent);
+        connection->mid = lag->cursor.at == lag->cursor.frame ? NULL : member;
+        connection->mid_log = (uint8_t)kind;
+        if ((uint64_t)sent < bytes) {
+            connection_block(connection);
+            return false;
+        }
+    }
+}
+
+static bool lags_flush(struct connection *connection, uint64_t *share)
+{
+    for (int kind = 0; kind < LOG_KINDS; kind++) {
+        for (unsigned i = 0; i < connection->member_count; i++) {
+            struct member *member = &connection->members[i];
+
+            if (member->lags[kind] && !member_send(member, kind, false, share))
+                return false;
+        }
+    }
+    return true;
+}
+
+void connection_flush(struct connection *connection)
+{
+    uint64_t share = FLUSH_BYTES;
+
+    if (connection->state == CONNECTION_DEAD)
+        return;
+    /* Whoever blocks below asks for the next writable event. */
+    connection->blocked = false;
+    if (connection->mid && !member_send(connection->mid, connection->mid_log, true, &share))
+        return;
+    if (!output_flush(connection))
+        return;
+    if (connection->state == CONNECTION_OPEN || connection->state == CONNECTION_FINISHING) {
+        if (!lags_flush(connection, &share))
+            return;
+        for (unsigned i = 0; i < connection->member_count; i++)
+            member_flag(&connection->members[i], 0, ENTRY_BLOCKED | ENTRY_BEHIND);
+    }
+    connection_drained(connection);
+}

@@ -1,0 +1,127 @@
+/* A shard's group table: its own members of each group, and the group's logs.
+ *
+ * One shard's own. A group has two logs: one for what is critical, from which a member takes first
+ * at a frame's end, and one for the rest. Members that keep up are an entry in an array and nothing
+ * else; a flush writes the same bytes to each of them. A member that is behind has a `lag`. */
+#ifndef SHARDCAST_SHARDS_GROUP_H
+#define SHARDCAST_SHARDS_GROUP_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "proto/refusal.h"
+#include "shards/group_log.h"
+#include "shards/records.h"
+#include "shards/table.h"
+
+struct shard;
+struct connection;
+struct namespace_settings;
+
+enum log_kind { LOG_CRITICAL, LOG_NORMAL, LOG_KINDS };
+
+/* Why a flush must not write to an entry. 0: it may. */
+enum entry_flag {
+    ENTRY_BLOCKED = 1, /* the socket takes no more, or the connection is not open yet */
+    ENTRY_BEHIND = 2,  /* has a lag of its own, though the socket may take more */
+    ENTRY_JOINING = 4  /* in by the critical queue only: gets nothing of the other log yet */
+};
+
+struct entry {
+    struct member *member;
+    int fd;
+    uint32_t flags; /* enum entry_flag */
+};
+
+struct group {
+    struct named named; /* first */
+    const struct namespace_settings *settings;
+    struct entry *entries;
+    uint32_t count, room; /* of entries */
+    uint32_t joined;      /* entries that get both logs: those without ENTRY_JOINING */
+    uint32_t joining;     /* joins that the home has not answered */
+    uint32_t lags;        /* members behind, those that left and still get their rest included */
+    uint8_t category;     /* enum group_category */
+    bool dirty;           /* in the table's list of groups to flush */
+    struct group *next_dirty;
+    struct group_log logs[LOG_KINDS];
+    char name[];
+};
+
+/* Where a member stands in one log of its group, once it is behind. */
+struct lag {
+    struct log_cursor cursor;
+    uint64_t limit;          /* position where it ends; UINT64_MAX: goes on */
+    uint64_t limit_sequence; /* of the frame at `limit` */
+    uint64_t *skips;         /* positions of frames that it must not get, in order; allocated */
+    uint32_t skip_count, skip_room;
+};
+
+enum member_state {
+    MEMBER_NONE,     /* not asked for yet, or gone */
+    MEMBER_JOINING,  /* the home has not answered */
+    MEMBER_CRITICAL, /* it has, by the critical queue */
+    MEMBER_JOINED,
+    MEMBER_LEAVING /* no member any more, but gets the rest of what it was behind */
+};
+
+/* One connection's membership of one group. Lives in the connection. */
+struct member {
+    struct group *group;
+    struct connection *connection;
+    uint32_t index;              /* in the group's entries, while CRITICAL or JOINED */
+    uint8_t state;               /* enum member_state */
+    struct lag *lags[LOG_KINDS]; /* NULL: keeps up */
+};
+
+/* Messages whose delivery time is noted, of one flush. */
+#define READ_TIMES_MAX 4096
+
+struct group_table {
+    struct shard *shard;
+    struct table table;
+    struct group *dirty;
+    struct segment_pool segments;
+    uint64_t *read_times; /* of the messages appended since the last flush, in ns */
+    uint32_t read_count;
+};
+
+int group_table_init(struct group_table *groups, struct shard *shard) MUST_CHECK;
+void group_table_free(struct group_table *groups);
+
+/* Asks the group's home to count the member in. ERR_NOMEM: nothing was asked. */
+int group_join(struct group_table *groups, struct member *member, const struct named *name,
+               uint32_t member_index) MUST_CHECK;
+
+/* The home's answer. The connection may be gone by now: then its place is given back. */
+void group_joined(struct group_table *groups, const struct record_joined *joined);
+
+/* A message for this shard's members. Takes over the record's payload. */
+void group_deliver(struct group_table *groups, const struct record_deliver *deliver);
+
+/* All members of the group are to be closed behind what they have yet to get. Returns how many. */
+uint64_t group_close(struct group_table *groups, const struct record_close *close);
+
+/* Writes what is new to all members that keep up. */
+void group_flush_all(struct group_table *groups);
+
+/* The member leaves: what it has not got counts as dropped for `reason`. */
+void member_leave(struct member *member, enum drop_reason reason);
+
+/* The member leaves, but its lags stay until what they hold is sent. */
+void member_finish(struct member *member);
+
+/* Drops the lags of a member that is LEAVING. */
+void member_drop_lags(struct member *member, enum drop_reason reason);
+
+/* The member has caught up in a log: frees its lag. */
+void member_caught_up(struct member *member, enum log_kind kind);
+
+/* Sets or clears flags of its entry, if it has one. */
+void member_flag(struct member *member, uint32_t set, uint32_t clear);
+
+/* The settings have changed. */
+void group_table_settings(struct group_table *groups);
+
+#endif

@@ -1,0 +1,324 @@
+#include "shards/group_flush.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+
+#include "shards/connection.h"
+#include "shards/settings.h"
+#include "shards/shard.h"
+
+/* Segments that one write carries at the most. */
+#define PIECES 64
+
+/* Lags */
+
+static struct lag *lag_new(struct group *group, struct member *member, enum log_kind kind,
+                           uint64_t sent, uint64_t *finished)
+{
+    struct lag *lag = calloc(1, sizeof(*lag));
+
+    if (!lag) {
+        connection_doom(member->connection, CLOSE_LOST);
+        return NULL;
+    }
+    lag->limit = UINT64_MAX;
+    *finished = log_cursor_attach(&lag->cursor, &group->logs[kind], sent);
+    member->lags[kind] = lag;
+    group->lags++;
+    return lag;
+}
+
+/* The frame that begins at `position` is not for this member. */
+static void lag_skip(struct lag *lag, struct member *member, uint64_t position)
+{
+    if (lag->skip_count == lag->skip_room) {
+        uint32_t room = lag->skip_room ? lag->skip_room * 2 : 4;
+        uint64_t *skips = realloc(lag->skips, room * sizeof(*skips));
+
+        if (!skips) {
+            connection_doom(member->connection, CLOSE_LOST);
+            return;
+        }
+        lag->skips = skips;
+        lag->skip_room = room;
+    }
+    lag->skips[lag->skip_count++] = position;
+}
+
+/* Forgets the skips before `position`. Returns how many. */
+static uint32_t lag_forget_skips(struct lag *lag, uint64_t position)
+{
+    uint32_t gone = 0;
+
+    while (gone < lag->skip_count && lag->skips[gone] < position)
+        gone++;
+    lag->skip_count -= gone;
+    for (uint32_t i = 0; i < lag->skip_count; i++)
+        lag->skips[i] = lag->skips[i + gone];
+    return gone;
+}
+
+static uint64_t member_backlog(const struct group *group, const struct member *member)
+{
+    uint64_t backlog = 0;
+
+    for (int kind = 0; kind < LOG_KINDS; kind++)
+        if (member->lags[kind])
+            backlog += group->logs[kind].end - member->lags[kind]->cursor.at;
+    return backlog;
+}
+
+/* Leaves out all that waits but the newest message. */
+static void member_skip(struct group *group, struct member *member, enum drop_reason reason)
+{
+    struct connection *connection = member->connection;
+    uint64_t dropped = 0;
+
+    for (int kind = 0; kind < LOG_KINDS; kind++) {
+        struct lag *lag = member->lags[kind];
+        const struct group_log *log = &group->logs[kind];
+
+        if (!lag || lag->cursor.frame == log->last_frame || log_cursor_at_end(&lag->cursor, log))
+            continue;
+        if (connection->mid == member && connection->mid_log == kind)
+            connection_carry_frame(connection);
+        uint64_t left_out = log_cursor_skip(&lag->cursor, log);
+        dropped += left_out - lag_forget_skips(lag, lag->cursor.at);
+        group_log_trim(&group->logs[kind], &connection->shard->groups.segments);
+    }
+    counter_add(&connection->shard->counters->drops[reason], dropped);
+}
+
+/* A member is behind: does what its namespace says of slow members. */
+static void member_judge(struct group *group, struct member *member)
+{
+    struct connection *connection = member->connection;
+    const struct settings *settings = connection->shard->settings;
+    bool past = member_backlog(group, member) > settings->limits.backlog_bytes;
+
+    switch (group->settings->slow_consumer) {
+    case SLOW_CLOSE:
+        if (past)
+            slot_list_add(&connection->shard->connections.overrun, connection->ref);
+        break;
+    case SLOW_SKIP:
+        if (past)
+            member_skip(group, member, DROP_SKIP);
+        break;
+    case SLOW_LATEST:
+        if (connection->blocked)
+            member_skip(group, member, DROP_LATEST);
+        break;
+    }
+}
+
+/* Appending */
+
+static void note_read_time(struct group_table *groups, uint64_t read_ns)
+{
+    if (!groups->read_times)
+        groups->read_times = malloc(READ_TIMES_MAX * sizeof(uint64_t));
+    if (groups->read_times && groups->read_count < READ_TIMES_MAX)
+        groups->read_times[groups->read_count++] = read_ns;
+}
+
+static struct member *connection_member(struct connection *connection, const struct group *group)
+{
+    for (unsigned i = 0; connection && i < connection->member_count; i++)
+        if (connection->members[i].group == group && connection->members[i].state == MEMBER_JOINED)
+            return &connection->members[i];
+    return NULL;
+}
+
+/* A low message is not queued for a member that is behind by over half its limit. */
+static void skip_low(struct group_table *groups, struct group *group, uint64_t position)
+{
+    uint64_t half = groups->shard->settings->limits.backlog_bytes / 2;
+
+    for (uint32_t i = 0; i < group->count; i++) {
+        struct member *member = group->entries[i].member;
+        struct lag *lag = member->lags[LOG_NORMAL];
+
+        if (lag && member_backlog(group, member) > half) {
+            lag_skip(lag, member, position);
+            counter_add(&groups->shard->counters->drops[DROP_LOW], 1);
+        }
+    }
+}
+
+/* The sender does not want its own message: it becomes one that is behind and steps over it. */
+static void skip_sender(struct group *group, struct member *sender, enum log_kind kind,
+                        uint64_t position)
+{
+    struct connection *connection = sender->connection;
+    uint64_t finished;
+
+    if (!sender->lags[kind] && !lag_new(group, sender, kind, 0, &finished))
+        return;
+    lag_skip(sender->lags[kind], sender, position);
+    member_flag(sender, ENTRY_BEHIND, 0);
+    slot_list_add(&connection->shard->connections.resumed, connection->ref);
+}
+
+static void group_append(struct group_table *groups, struct group *group,
+                         const struct record_deliver *deliver, struct member *sender, uint64_t here)
+{
+    enum log_kind kind = deliver->critical ? LOG_CRITICAL : LOG_NORMAL;
+    struct group_log *log = &group->logs[kind];
+    uint64_t position = log->end;
+
+    if (sender)
+        group_flush(groups, group);
+    if (deliver->priority == PRIORITY_LOW && group->lags)
+        skip_low(groups, group, position);
+    if (group_log_append(log, &groups->segments, deliver->payload)) {
+        counter_add(&groups->shard->counters->drops[DROP_SLOW], here);
+        return;
+    }
+    if (sender)
+        skip_sender(group, sender, kind, position);
+    if (!group->dirty) {
+        group->dirty = true;
+        group->next_dirty = groups->dirty;
+        groups->dirty = group;
+    }
+    note_read_time(groups, deliver->read_ns);
+}
+
+void group_deliver(struct group_table *groups, const struct record_deliver *deliver)
+{
+    struct shard *shard = groups->shard;
+    struct named name = record_name(deliver, deliver->name);
+    struct group *group =
+        (struct group *)table_find(&groups->table, name.hash, name.name, name.size);
+    uint64_t here = 0;
+
+    if (group) {
+        struct member *sender = NULL;
+
+        if (deliver->sender.slot != NO_SLOT)
+            sender = connection_member(slot_table_get(&shard->connections.slots, deliver->sender),
+                                       group);
+        here = (deliver->critical ? group->count : group->joined) - (sender ? 1u : 0u);
+        if (here)
+            group_append(groups, group, deliver, sender, here);
+    }
+    /* Members that the home counted and that have left since. */
+    assert(here <= deliver->members);
+    counter_add(&shard->counters->drops[DROP_CLOSED], deliver->members - here);
+    payload_unref(deliver->payload);
+}
+
+/* Flushing */
+
+/* The socket took `sent` bytes of what is pending, which was not all of it. */
+static void member_blocked(struct group *group, struct member *member, enum log_kind kind,
+                           int64_t sent)
+{
+    struct connection *connection = member->connection;
+    struct counters *counters = connection->shard->counters;
+    uint64_t finished = 0;
+    struct lag *lag = lag_new(group, member, kind, (uint64_t)(sent < 0 ? 0 : sent), &finished);
+
+    connection_block(connection);
+    if (sent < 0)
+        connection_doom(connection, CLOSE_LOST);
+    if (!lag)
+        return;
+    counter_add(&counters->deliveries, finished);
+    counter_add(&counters->bytes_out, (uint64_t)(sent < 0 ? 0 : sent));
+    if (lag->cursor.at != lag->cursor.frame) {
+        connection->mid = member;
+        connection->mid_log = (uint8_t)kind;
+    }
+    member_judge(group, member);
+}
+
+/* A member that a flush must pass by: what is pending waits for it. */
+static void member_behind(struct group *group, const struct entry *entry, enum log_kind kind)
+{
+    struct member *member = entry->member;
+    uint64_t finished;
+
+    if (kind == LOG_NORMAL && (entry->flags & ENTRY_JOINING))
+        return;
+    if (!member->lags[kind] && !lag_new(group, member, kind, 0, &finished))
+        return;
+    member_judge(group, member);
+}
+
+static int64_t entry_write(int fd, struct iovec *pieces, unsigned count)
+{
+    ssize_t sent;
+
+    do {
+        if (count == 1) {
+            sent = send(fd, pieces->iov_base, pieces->iov_len, MSG_DONTWAIT | MSG_NOSIGNAL);
+        } else {
+            struct msghdr message = {.msg_iov = pieces, .msg_iovlen = count};
+
+            sent = sendmsg(fd, &message, MSG_DONTWAIT | MSG_NOSIGNAL);
+        }
+    } while (sent < 0 && errno == EINTR);
+    if (sent < 0 && (errno == EAGAIN || errno == ENOBUFS || errno == ENOMEM))
+        return 0;
+    return sent;
+}
+
+static void log_flush(struct group_table *groups, struct group *group, enum log_kind kind)
+{
+    struct group_log *log = &group->logs[kind];
+    struct counters *counters = groups->shard->counters;
+
+    while (group_log_dirty(log)) {
+        struct iovec pieces[PIECES];
+        uint64_t bytes, frames, whole = 0;
+        unsigned count = group_log_pending(log, pieces, PIECES, &bytes, &frames);
+
+        for (uint32_t i = 0; i < group->count; i++) {
+            struct entry *entry = &group->entries[i];
+
+            if (entry->flags) {
+                member_behind(group, entry, kind);
+                continue;
+            }
+            int64_t sent = entry_write(entry->fd, pieces, count);
+            if (sent == (int64_t)bytes)
+                whole++;
+            else
+                member_blocked(group, entry->member, kind, sent);
+        }
+        counter_add(&counters->deliveries, whole * frames);
+        counter_add(&counters->bytes_out, whole * bytes);
+        group_log_flushed(log, bytes, frames);
+    }
+    group_log_trim(log, &groups->segments);
+}
+
+void group_flush(struct group_table *groups, struct group *group)
+{
+    log_flush(groups, group, LOG_CRITICAL);
+    log_flush(groups, group, LOG_NORMAL);
+}
+
+void group_flush_all(struct group_table *groups)
+{
+    struct group *group;
+
+    while ((group = groups->dirty)) {
+        groups->dirty = group->next_dirty;
+        group_flush(groups, group);
+        group->dirty = false;
+        group_release(groups, group);
+    }
+    if (groups->read_count) {
+        struct histogram *histogram = &groups->shard->counters->delivery_seconds;
+        uint64_t now = shard_clock(groups->shard);
+
+        for (uint32_t i = 0; i < groups->read_count; i++)
+            histogram_add(histogram, now - groups->read_times[i]);
+        groups->read_count = 0;
+    }
+}

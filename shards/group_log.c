@@ -1,0 +1,327 @@
+#include "shards/group_log.h"
+
+#include <assert.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "proto/frame.h"
+
+/* Sizes of segments that copy: the first of a log is small, since most groups carry one message a
+ * turn; each further one is of the next size. */
+static const uint32_t class_bytes[4] = {1024, 4096, 16384, 65536};
+static const uint32_t class_spares[4] = {1024, 256, 64, 32};
+
+/* A frame of more than this is referred to and not copied. */
+#define COPY_MAX 4096
+
+#define NO_CLASS 4 /* refers to a payload */
+
+struct segment {
+    struct segment *next;
+    uint64_t base; /* position of its first byte */
+    uint32_t used, capacity;
+    uint32_t cursors; /* that stand in it */
+    uint32_t size_class;
+    struct payload *payload; /* one reference, where it refers to one */
+    uint8_t *data;
+};
+
+static struct segment *segment_get(struct segment_pool *pool, uint32_t size_class)
+{
+    struct segment *segment = pool->spare[size_class];
+
+    if (segment) {
+        pool->spare[size_class] = segment->next;
+        pool->count[size_class]--;
+    } else {
+        segment = malloc(sizeof(*segment) + class_bytes[size_class]);
+        if (!segment)
+            return NULL;
+        segment->size_class = size_class;
+        segment->capacity = class_bytes[size_class];
+        segment->payload = NULL;
+        segment->data = (uint8_t *)(segment + 1);
+    }
+    return segment;
+}
+
+static void segment_put(struct segment_pool *pool, struct segment *segment)
+{
+    uint32_t size_class = segment->size_class;
+
+    if (segment->payload)
+        payload_unref(segment->payload);
+    if (size_class < NO_CLASS && pool->count[size_class] < class_spares[size_class]) {
+        segment->next = pool->spare[size_class];
+        pool->spare[size_class] = segment;
+        pool->count[size_class]++;
+    } else {
+        free(segment);
+    }
+}
+
+static void log_link(struct group_log *log, struct segment *segment)
+{
+    segment->next = NULL;
+    segment->base = log->end;
+    segment->cursors = 0;
+    if (log->tail)
+        log->tail->next = segment;
+    else
+        log->head = segment;
+    log->tail = segment;
+    if (!log->flush_segment)
+        log->flush_segment = segment;
+}
+
+/* A segment with room for `bytes` bytes more, at the log's end. */
+static struct segment *log_room(struct group_log *log, struct segment_pool *pool, uint32_t bytes)
+{
+    struct segment *tail = log->tail;
+    uint32_t size_class = 0;
+
+    if (tail && tail->capacity - tail->used >= bytes)
+        return tail;
+    if (tail)
+        size_class = tail->size_class < 3 ? tail->size_class + 1 : 3;
+    while (class_bytes[size_class] < bytes)
+        size_class++;
+
+    struct segment *segment = segment_get(pool, size_class);
+    if (segment) {
+        segment->used = 0;
+        log_link(log, segment);
+    }
+    return segment;
+}
+
+static int log_append_reference(struct group_log *log, struct payload *payload)
+{
+    struct segment *segment = malloc(sizeof(*segment));
+
+    if (!segment)
+        return ERR_NOMEM;
+    payload_ref(payload, 1);
+    segment->payload = payload;
+    segment->data = payload->frame;
+    segment->used = segment->capacity = payload_frame_bytes(payload);
+    segment->size_class = NO_CLASS;
+    log_link(log, segment);
+    return 0;
+}
+
+int group_log_append(struct group_log *log, struct segment_pool *pool, struct payload *payload)
+{
+    uint32_t bytes = payload_frame_bytes(payload);
+
+    if (bytes > COPY_MAX) {
+        if (log_append_reference(log, payload))
+            return ERR_NOMEM;
+    } else {
+        struct segment *segment = log_room(log, pool, bytes);
+
+        if (!segment)
+            return ERR_NOMEM;
+        memcpy(segment->data + segment->used, payload->frame, bytes);
+        segment->used += bytes;
+    }
+    log->last_frame = log->end;
+    log->end += bytes;
+    log->end_sequence++;
+    return 0;
+}
+
+/* Gathers from position `at` in `segment`, up to position `end`. */
+static unsigned gather(struct segment *segment, uint64_t at, uint64_t end, struct iovec *pieces,
+                       unsigned max, uint64_t *bytes)
+{
+    unsigned count = 0;
+
+    *bytes = 0;
+    for (; segment && count < max && at < end; segment = segment->next) {
+        uint64_t segment_end = segment->base + segment->used;
+        uint64_t upto = segment_end < end ? segment_end : end;
+
+        if (at >= segment_end)
+            continue;
+        pieces[count].iov_base = segment->data + (at - segment->base);
+        pieces[count].iov_len = upto - at;
+        *bytes += upto - at;
+        at = upto;
+        count++;
+    }
+    return count;
+}
+
+/* Frames that begin in `bytes` bytes from a frame's start at `at`. */
+static uint64_t count_frames(const struct segment *segment, uint64_t at, uint64_t bytes)
+{
+    uint64_t frames = 0, end = at + bytes;
+
+    while (at < end) {
+        while (at >= segment->base + segment->used)
+            segment = segment->next;
+        at += frame_length(segment->data + (at - segment->base));
+        frames++;
+    }
+    return frames;
+}
+
+unsigned group_log_pending(const struct group_log *log, struct iovec *pieces, unsigned max,
+                           uint64_t *bytes, uint64_t *frames)
+{
+    unsigned count = gather(log->flush_segment, log->flushed, log->end, pieces, max, bytes);
+
+    if (log->flushed + *bytes == log->end)
+        *frames = log->end_sequence - log->flushed_sequence;
+    else /* more segments than pieces: a rare turn */
+        *frames = count_frames(log->flush_segment, log->flushed, *bytes);
+    return count;
+}
+
+void group_log_flushed(struct group_log *log, uint64_t bytes, uint64_t frames)
+{
+    log->flushed += bytes;
+    log->flushed_sequence += frames;
+    while (log->flush_segment &&
+           log->flushed >= log->flush_segment->base + log->flush_segment->used &&
+           log->flush_segment->next)
+        log->flush_segment = log->flush_segment->next;
+}
+
+/* Moves the cursor to position `at`, which is no further than the end of the log. */
+static uint64_t cursor_move(struct log_cursor *cursor, uint64_t at)
+{
+    struct segment *segment = cursor->segment;
+    uint64_t finished = 0;
+
+    cursor->at = at;
+    for (;;) {
+        while (cursor->frame >= segment->base + segment->used && segment->next)
+            segment = segment->next;
+        if (cursor->frame >= at || cursor->frame >= segment->base + segment->used)
+            break;
+        uint64_t next =
+            cursor->frame + frame_length(segment->data + (cursor->frame - segment->base));
+        if (next > at)
+            break;
+        cursor->frame = next;
+        cursor->sequence++;
+        finished++;
+    }
+    if (segment != cursor->segment) {
+        cursor->segment->cursors--;
+        segment->cursors++;
+        cursor->segment = segment;
+    }
+    return finished;
+}
+
+uint64_t log_cursor_attach(struct log_cursor *cursor, const struct group_log *log, uint64_t sent)
+{
+    assert(log->flush_segment);
+    cursor->segment = log->flush_segment;
+    cursor->segment->cursors++;
+    cursor->at = cursor->frame = log->flushed;
+    cursor->sequence = log->flushed_sequence;
+    return cursor_move(cursor, log->flushed + sent);
+}
+
+unsigned log_cursor_pending(const struct log_cursor *cursor, uint64_t end, struct iovec *pieces,
+                            unsigned max, uint64_t *bytes)
+{
+    return gather(cursor->segment, cursor->at, end, pieces, max, bytes);
+}
+
+uint64_t log_cursor_advance(struct log_cursor *cursor, uint64_t sent)
+{
+    return cursor_move(cursor, cursor->at + sent);
+}
+
+const uint8_t *log_cursor_frame_rest(const struct log_cursor *cursor, size_t *size)
+{
+    const struct segment *segment = cursor->segment;
+
+    *size = 0;
+    if (cursor->at == cursor->frame)
+        return NULL;
+    const uint8_t *frame = segment->data + (cursor->frame - segment->base);
+    uint64_t done = cursor->at - cursor->frame;
+    *size = frame_length(frame) - done;
+    return frame + done;
+}
+
+void log_cursor_step_over(struct log_cursor *cursor)
+{
+    const struct segment *segment = cursor->segment;
+
+    while (cursor->at >= segment->base + segment->used)
+        segment = segment->next;
+    cursor_move(cursor, cursor->at + frame_length(segment->data + (cursor->at - segment->base)));
+}
+
+uint64_t log_cursor_skip(struct log_cursor *cursor, const struct group_log *log)
+{
+    uint64_t before = cursor->sequence;
+    uint64_t newest = log->end_sequence - 1;
+
+    if (log->end == cursor->frame || cursor->frame == log->last_frame)
+        return 0;
+    struct segment *segment = cursor->segment;
+    while (log->last_frame >= segment->base + segment->used)
+        segment = segment->next;
+    cursor->segment->cursors--;
+    segment->cursors++;
+    cursor->segment = segment;
+    cursor->at = cursor->frame = log->last_frame;
+    cursor->sequence = newest;
+    return newest - before;
+}
+
+void log_cursor_detach(struct log_cursor *cursor)
+{
+    cursor->segment->cursors--;
+    cursor->segment = NULL;
+}
+
+void group_log_trim(struct group_log *log, struct segment_pool *pool)
+{
+    while (log->head && !log->head->cursors) {
+        struct segment *segment = log->head;
+
+        if (segment == log->flush_segment && log->flushed != log->end)
+            return;
+        if (segment->base + segment->used > log->flushed)
+            return;
+        log->head = segment->next;
+        if (segment == log->flush_segment)
+            log->flush_segment = log->head;
+        segment_put(pool, segment);
+    }
+    if (!log->head)
+        log->tail = log->flush_segment = NULL;
+}
+
+void group_log_free(struct group_log *log, struct segment_pool *pool)
+{
+    while (log->head) {
+        struct segment *segment = log->head;
+
+        log->head = segment->next;
+        segment_put(pool, segment);
+    }
+    memset(log, 0, sizeof(*log));
+}
+
+void segment_pool_free(struct segment_pool *pool)
+{
+    for (unsigned i = 0; i < 4; i++) {
+        while (pool->spare[i]) {
+            struct segment *segment = pool->spare[i];
+
+            pool->spare[i] = segment->next;
+            free(segment);
+        }
+        pool->count[i] = 0;
+    }
+}

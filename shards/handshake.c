@@ -1,0 +1,113 @@
+#include "shards/handshake.h"
+
+#include <string.h>
+#include <strings.h>
+
+#include "proto/http_request.h"
+#include "proto/ws_target.h"
+#include "shards/connection.h"
+#include "shards/origin.h"
+#include "shards/settings.h"
+#include "shards/shard.h"
+
+#define SUBPROTOCOL "shardcast.raw"
+
+struct verdict {
+    unsigned status; /* 101: accepted */
+    enum connection_refusal refusal;
+    const char *text;
+};
+
+static const struct verdict accepted = {101, 0, ""};
+
+/* What the URL asks for, by 404, 400 and 403. */
+static struct verdict judge_target(const struct connection *connection,
+                                   const struct http_request *request, struct ws_target *target,
+                                   char text[160])
+{
+    const struct settings *settings = connection->shard->settings;
+    enum ws_target_fault fault;
+
+    if (ws_path_kind(request->path) != WS_PATH_RAW)
+        return (struct verdict){404, CONNECTION_NO_SUCH_PATH, "no such path"};
+    fault = ws_target_parse(target, request->path, request->query,
+                            settings->limits.groups_per_connection, text);
+    switch (fault) {
+    case WS_TARGET_OK:
+        break;
+    case WS_TARGET_BAD_GROUP:
+        return (struct verdict){400, CONNECTION_BAD_GROUP, text};
+    case WS_TARGET_USER_GROUP:
+        return (struct verdict){403, CONNECTION_NOT_ALLOWED, text};
+    case WS_TARGET_NOMEM:
+        return (struct verdict){503, CONNECTION_OVERLOADED, "try again later"};
+    default:
+        return (struct verdict){400, CONNECTION_BAD_REQUEST, text};
+    }
+    if (!origin_allowed(settings, request))
+        return (struct verdict){403, CONNECTION_NOT_ALLOWED, "origin not allowed"};
+    if (target->has_user && !settings->clients_on_loopback && !settings->insecure)
+        return (struct verdict){403, CONNECTION_NOT_ALLOWED,
+                                "user= is not believed beyond loopback"};
+    return accepted;
+}
+
+static struct verdict judge(const struct connection *connection, const struct http_request *request,
+                            struct ws_target *target, char text[160])
+{
+    struct verdict verdict = judge_target(connection, request, target, text);
+
+    if (verdict.status != 101)
+        return verdict;
+    switch (http_upgrade_check(request)) {
+    case HTTP_UPGRADE_OK:
+        break;
+    case HTTP_UPGRADE_NONE:
+        return (struct verdict){426, CONNECTION_BAD_REQUEST, "a WebSocket upgrade is required"};
+    case HTTP_UPGRADE_BAD_VERSION:
+        return (struct verdict){426, CONNECTION_BAD_REQUEST, "WebSocket version 13 is required"};
+    case HTTP_UPGRADE_BAD_REQUEST:
+        return (struct verdict){400, CONNECTION_BAD_REQUEST, "not a WebSocket handshake"};
+    }
+    if (connection->shard->draining)
+        return (struct verdict){503, CONNECTION_SHUTTING_DOWN, "shutting down"};
+    if (connection->over_limit)
+        return (struct verdict){503, CONNECTION_LIMIT, "too many connections"};
+    return accepted;
+}
+
+/* Says 101. */
+static void accept_upgrade(struct connection *connection, const struct http_request *request)
+{
+    char key[HTTP_ACCEPT_MAX], response[HTTP_RESPONSE_MAX];
+
+    if (http_accept_key(key, request->key)) {
+        connection_doom(connection, CLOSE_LOST);
+        return;
+    }
+    connection_send(
+        connection, response,
+        http_upgrade_response(response, key,
+                              http_has_protocol(request, SUBPROTOCOL) ? SUBPROTOCOL : NULL));
+}
+
+void handshake(struct connection *connection, const char *head, size_t size)
+{
+    struct http_request request;
+    struct ws_target target;
+    char text[160];
+
+    if (http_request_parse(&request, head, size)) {
+        connection_refuse(connection, 400, "not an HTTP request", CONNECTION_BAD_REQUEST);
+        return;
+    }
+    memset(&target, 0, sizeof(target));
+    struct verdict verdict = judge(connection, &request, &target, text);
+    if (verdict.status == 101) {
+        accept_upgrade(connection, &request);
+        connection_join(connection, &target);
+    } else {
+        connection_refuse(connection, verdict.status, verdict.text, verdict.refusal);
+    }
+    ws_target_clear(&target);
+}

@@ -1,0 +1,400 @@
+#include "shards/home.h"
+
+#include <assert.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "proto/group_name.h"
+#include "proto/refusal.h"
+#include "shards/outbox.h"
+#include "shards/rate_window.h"
+#include "shards/settings.h"
+#include "shards/shard.h"
+
+#define FORGET_NS 5000000000ull
+
+/* A shard that has members of a group. */
+struct home_shard {
+    uint32_t shard;
+    uint32_t members;
+};
+
+struct home_group {
+    struct named named; /* first */
+    const struct namespace_settings *settings;
+    uint64_t epoch;
+    uint64_t offset;  /* of the last message */
+    uint64_t used_ns; /* the last message, or the end of the last member */
+    uint32_t members;
+    uint16_t shard_count, shard_room;
+    struct home_shard only;     /* most groups are on one shard */
+    struct home_shard *shards;  /* `only`, or allocated */
+    struct rate_window *window; /* NULL: no recent traffic */
+    struct home_group *next;    /* in home->resting */
+    bool resting;
+    uint8_t category;
+    char name[];
+};
+
+int home_init(struct home *home, struct shard *shard, uint64_t seed)
+{
+    home->shard = shard;
+    home->resting = NULL;
+    home->epochs = seed;
+    home->groups = calloc(1, sizeof(*home->groups));
+    return home->groups ? 0 : ERR_NOMEM;
+}
+
+/* splitmix64: a permutation of the counter, so that no epoch comes twice. */
+static uint64_t next_epoch(struct home *home)
+{
+    uint64_t z = (home->epochs += 0x9e3779b97f4a7c15ull);
+
+    z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9ull;
+    z = (z ^ (z >> 27)) * 0x94d049bb133111ebull;
+    return z ^ (z >> 31);
+}
+
+static void group_free(struct home_group *group)
+{
+    if (group->shards != &group->only)
+        free(group->shards);
+    rate_window_free(group->window);
+    free(group);
+}
+
+void home_free(struct home *home)
+{
+    size_t at = 0;
+    struct named *thing;
+
+    if (!home->groups)
+        return;
+    while ((thing = table_each(home->groups, &at)))
+        group_free((struct home_group *)thing);
+    table_free(home->groups);
+    free(home->groups);
+}
+
+/* From now on the sweep looks at the group. */
+static void group_rest(struct home *home, struct home_group *group)
+{
+    if (group->resting)
+        return;
+    group->resting = true;
+    group->next = home->resting;
+    home->resting = group;
+}
+
+/* Finds the group, or makes it. NULL: the engine has as many groups as it may, or no memory. */
+static struct home_group *group_get(struct home *home, const struct named *name)
+{
+    struct named *found = table_find(home->groups, name->hash, name->name, name->size);
+    struct home_group *group;
+
+    if (found)
+        return (struct home_group *)found;
+    if (shard_groups_full(home->shard))
+        return NULL;
+    group = calloc(1, sizeof(*group) + name->size);
+    if (!group)
+        return NULL;
+    memcpy(group->name, name->name, name->size);
+    group->named = (struct named){name->hash, name->size, group->name};
+    group->settings = settings_namespace(home->shard->settings, name->name, name->size);
+    group->category = (uint8_t)group_name_category(name->name, name->size);
+    group->epoch = next_epoch(home);
+    group->used_ns = home->shard->now_ns;
+    group->shards = &group->only;
+    group->shard_room = 1;
+    if (table_add(home->groups, &group->named)) {
+        group_free(group);
+        return NULL;
+    }
+    counter_add(&home->shard->counters->groups, 1);
+    group_rest(home, group);
+    return group;
+}
+
+static counter *active_counter(struct counters *counters, uint8_t category)
+{
+    switch (category) {
+    case GROUP_EXPERIMENT:
+        return &counters->active_experiments;
+    case GROUP_USER:
+        return &counters->active_users;
+    case GROUP_ALL:
+        return NULL;
+    default:
+        return &counters->active_groups;
+    }
+}
+
+/* A group got its first member, or lost its last. */
+static void count_active(struct home *home, const struct home_group *group, uint64_t change)
+{
+    struct counters *counters = home->shard->counters;
+    counter *active = active_counter(counters, group->category);
+
+    if (active)
+        counter_add(active, change);
+    if (group->category == GROUP_SESSION)
+        counter_add(&counters->active_sessions, change);
+}
+
+/* Answers a command; `name` where it is refused. */
+static struct record_answer *answer(struct home *home, uint32_t to,
+                                    const struct command_ref *command, uint32_t credit,
+                                    enum refusal refusal, const struct named *name)
+{
+    struct record_answer *record = outbox_add(home->shard->outbox, to, OUTBOX_ANSWERS,
+                                              RECORD_ANSWER, sizeof(*record), name, 0, 0);
+
+    record->command = *command;
+    record->credit = credit;
+    record->refusal = (uint8_t)refusal;
+    record->members = record->offset = record->epoch = 0;
+    record->retry_after_ms = record->closing = 0;
+    return record;
+}
+
+/* What a message counts as while it is under way. */
+static uint32_t publish_credit(const struct record_publish *publish)
+{
+    return payload_frame_bytes(publish->payload) + publish->head.size;
+}
+
+static void publish_refuse(struct home *home, uint32_t source, const struct record_publish *publish,
+                           enum refusal refusal, uint64_t retry_ns)
+{
+    struct named name = record_name(publish, publish->name);
+
+    if (publish->command.producer == NO_PRODUCER)
+        counter_add(&home->shard->counters->refused[refusal], 1);
+    answer(home, source, &publish->command, publish_credit(publish), refusal, &name)
+        ->retry_after_ms = (uint32_t)((retry_ns + 999999) / 1000000);
+    payload_unref(publish->payload);
+}
+
+/* Whether the group's rate lets one more message pass. */
+static enum refusal check_rate(struct home *home, struct home_group *group, uint64_t *retry_ns)
+{
+    uint32_t max_rate = group->settings->max_rate;
+
+    if (!max_rate || group->category == GROUP_ALL)
+        return REFUSAL_NONE;
+    switch (rate_window_take(&group->window, max_rate, shard_clock(home->shard), retry_ns)) {
+    case 0:
+        group_rest(home, group);
+        return REFUSAL_NONE;
+    case ERR_FULL:
+        return REFUSAL_RATE_LIMITED;
+    default:
+        return REFUSAL_OVERLOADED;
+    }
+}
+
+static void send_deliver(struct home *home, const struct home_group *group,
+                         const struct home_shard *to, uint32_t source,
+                         const struct record_publish *publish)
+{
+    bool critical = publish->priority == PRIORITY_CRITICAL && !group->settings->history.messages;
+    struct record_deliver *deliver = outbox_add(
+        home->shard->outbox, to->shard, critical ? OUTBOX_CRITICAL : OUTBOX_NORMAL, RECORD_DELIVER,
+        sizeof(*deliver), &group->named, 0, payload_frame_bytes(publish->payload));
+    bool has_sender = publish->sender.slot != NO_SLOT && to->shard == source;
+
+    deliver->payload = publish->payload;
+    deliver->read_ns = publish->read_ns;
+    deliver->offset = group->offset;
+    deliver->members = to->members - has_sender;
+    deliver->sender = publish->sender;
+    if (!has_sender)
+        deliver->sender.slot = NO_SLOT;
+    deliver->priority = publish->priority;
+    deliver->critical = critical;
+}
+
+void home_publish(struct home *home, uint32_t source, struct record_publish *publish)
+{
+    struct named name = record_name(publish, publish->name);
+    struct home_group *group = group_get(home, &name);
+    uint64_t retry_ns = 0;
+    enum refusal refusal = group ? check_rate(home, group, &retry_ns) : REFUSAL_OVERLOADED;
+
+    if (refusal != REFUSAL_NONE) {
+        publish_refuse(home, source, publish, refusal, retry_ns);
+        return;
+    }
+    uint64_t members = group->members - (publish->sender.slot != NO_SLOT);
+    uint32_t credit = publish_credit(publish);
+
+    group->offset++;
+    group->used_ns = home->shard->now_ns;
+    if (publish->command.producer == NO_PRODUCER)
+        counter_add(&home->shard->counters->messages_in_client, 1);
+    counter_add(&home->shard->counters->messages_routed, members);
+    if (group->shard_count > 1)
+        payload_ref(publish->payload, group->shard_count - 1u);
+    for (unsigned i = 0; i < group->shard_count; i++)
+        send_deliver(home, group, &group->shards[i], source, publish);
+    if (!group->shard_count)
+        payload_unref(publish->payload);
+
+    struct record_answer *done =
+        answer(home, source, &publish->command, credit, REFUSAL_NONE, NULL);
+    done->members = members;
+    done->offset = group->offset;
+    done->epoch = group->epoch;
+}
+
+/* The group's entry for a shard; made where there is none. NULL: out of memory. */
+static struct home_shard *group_shard(struct home_group *group, uint32_t shard)
+{
+    for (unsigned i = 0; i < group->shard_count; i++)
+        if (group->shards[i].shard == shard)
+            return &group->shards[i];
+    if (group->shard_count == group->shard_room) {
+        size_t room = group->shard_room * 2u;
+        bool inside = group->shards == &group->only;
+        struct home_shard *grown = realloc(inside ? NULL : group->shards, room * sizeof(*grown));
+
+        if (!grown)
+            return NULL;
+        if (inside)
+            grown[0] = group->only;
+        group->shards = grown;
+        group->shard_room = (uint16_t)room;
+    }
+    group->shards[group->shard_count] = (struct home_shard){shard, 0};
+    return &group->shards[group->shard_count++];
+}
+
+static void send_joined(struct home *home, uint32_t to, const struct record_join *join,
+                        enum outbox_queue queue, enum joined_by by, enum join_outcome outcome,
+                        const struct home_group *group)
+{
+    struct named name = record_name(join, join->name);
+    struct record_joined *joined =
+        outbox_add(home->shard->outbox, to, queue, RECORD_JOINED, sizeof(*joined), &name, 0, 0);
+
+    joined->connection = join->connection;
+    joined->member = join->member;
+    joined->by = (uint8_t)by;
+    joined->outcome = (uint8_t)outcome;
+    joined->epoch = group ? group->epoch : 0;
+    joined->offset = group ? group->offset : 0;
+}
+
+static enum join_outcome count_in(struct home *home, struct home_group *group, uint32_t source)
+{
+    uint32_t max_members = group->settings->max_members;
+
+    if (max_members && group->members >= max_members && group->category != GROUP_ALL)
+        return JOIN_GROUP_FULL;
+    struct home_shard *entry = group_shard(group, source);
+    if (!entry)
+        return JOIN_OVERLOADED;
+    entry->members++;
+    if (!group->members++)
+        count_active(home, group, 1);
+    return JOIN_OK;
+}
+
+void home_join(struct home *home, uint32_t source, const struct record_join *join)
+{
+    struct named name = record_name(join, join->name);
+    struct home_group *group = group_get(home, &name);
+    enum join_outcome outcome = group ? count_in(home, group, source) : JOIN_OVERLOADED;
+
+    if (outcome != JOIN_OK || source == home->shard->index) {
+        send_joined(home, source, join, OUTBOX_NORMAL, JOINED_BOTH, outcome, group);
+        return;
+    }
+    send_joined(home, source, join, OUTBOX_CRITICAL, JOINED_CRITICAL, outcome, group);
+    send_joined(home, source, join, OUTBOX_NORMAL, JOINED_NORMAL, outcome, group);
+}
+
+void home_leave(struct home *home, uint32_t source, const struct record_leave *leave)
+{
+    struct named name = record_name(leave, leave->name);
+    struct home_group *group =
+        (struct home_group *)table_find(home->groups, name.hash, name.name, name.size);
+    assert(group && group->members); /* a member leaves once, and its group stays until then */
+    struct home_shard *entry = group_shard(group, source);
+
+    assert(entry && entry->members);
+    if (!--entry->members)
+        *entry = group->shards[--group->shard_count];
+    if (!--group->members) {
+        count_active(home, group, (uint64_t)-1);
+        group->used_ns = home->shard->now_ns;
+        group_rest(home, group);
+    }
+}
+
+void home_disconnect(struct home *home, uint32_t source, const struct record_disconnect *disconnect)
+{
+    struct named name = record_name(disconnect, disconnect->name);
+    struct home_group *group =
+        (struct home_group *)table_find(home->groups, name.hash, name.name, name.size);
+    const char *reason = disconnect->name + name.size;
+    unsigned shards = group ? group->shard_count : 0;
+
+    for (unsigned i = 0; i < shards; i++) {
+        struct record_close *close =
+            outbox_add(home->shard->outbox, group->shards[i].shard, OUTBOX_NORMAL, RECORD_CLOSE,
+                       sizeof(*close), &name, disconnect->reason_bytes, 0);
+
+        close->command = disconnect->command;
+        close->reader = source;
+        close->code = disconnect->code;
+        close->reason_bytes = disconnect->reason_bytes;
+        memcpy(close->name + name.size, reason, disconnect->reason_bytes);
+    }
+    answer(home, source, &disconnect->command, disconnect->head.size, REFUSAL_NONE, NULL)->closing =
+        shards;
+}
+
+void home_settings(struct home *home)
+{
+    size_t at = 0;
+    struct named *thing;
+
+    while ((thing = table_each(home->groups, &at)))
+        ((struct home_group *)thing)->settings =
+            settings_namespace(home->shard->settings, thing->name, thing->size);
+}
+
+/* Frees what the group needs no more. True: the group itself is gone. */
+static bool group_sweep(struct home *home, struct home_group *group, uint64_t now)
+{
+    if (group->window && rate_window_idle(group->window, now)) {
+        rate_window_free(group->window);
+        group->window = NULL;
+    }
+    if (group->members || now - group->used_ns < FORGET_NS)
+        return false;
+    table_remove(home->groups, &group->named);
+    counter_sub(&home->shard->counters->groups, 1);
+    group_free(group);
+    return true;
+}
+
+void home_sweep(struct home *home, uint64_t now)
+{
+    struct home_group **link = &home->resting, *group;
+
+    while ((group = *link)) {
+        struct home_group *next = group->next;
+
+        if (group_sweep(home, group, now)) {
+            *link = next;
+        } else if (group->members && !group->window) {
+            group->resting = false;
+            *link = next;
+        } else {
+            link = &group->next;
+        }
+    }
+}

@@ -1,0 +1,36 @@
+/* What a client sends: first the upgrade request, then frames. The one module that reads clients'
+ * bytes; parsing is proto/'s.
+ *
+ * A reader exists only while something is half read, so that an idle connection keeps none. One
+ * shard's own. */
+#ifndef SHARDCAST_SHARDS_READER_H
+#define SHARDCAST_SHARDS_READER_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "proto/frame.h"
+
+struct connection;
+
+struct reader {
+    struct frame_decoder decoder;
+    uint8_t *stash; /* the request's head so far, or frames that came before the joins' answers */
+    size_t stash_size, stash_room;
+    uint8_t *message; /* a message to be published, so far */
+    size_t message_size, message_room;
+};
+
+/* Bytes have come while the connection waits for its upgrade request. */
+void reader_handshake(struct connection *connection, uint8_t *bytes, size_t size);
+
+/* Bytes have come behind the upgrade. */
+void reader_frames(struct connection *connection, uint8_t *bytes, size_t size);
+
+/* Nothing keeps it from reading any more (the connection is open, commands need not wait, its own
+ * bytes are out): works through what had been kept, and reads on. */
+void reader_resume(struct connection *connection);
+
+void reader_free(struct connection *connection);
+
+#endif

@@ -1,0 +1,155 @@
+/* What shards tell each other: records, packed into batches (shards/batch.h).
+ *
+ * A record that holds a payload owns one reference to it; names follow the fixed part and are not
+ * ended by NUL; names are aligned, so that they begin where sizeof says that the fixed part ends. A
+ * connection is named by shard (the batch's source, or the receiver), slot and
+ * generation, never by pointer. */
+#ifndef SHARDCAST_SHARDS_RECORDS_H
+#define SHARDCAST_SHARDS_RECORDS_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "proto/payload.h"
+#include "shards/slot_table.h"
+#include "shards/table.h"
+
+enum record_type {
+    RECORD_PUBLISH = 1, /* reader -> home */
+    RECORD_DELIVER,     /* home -> shard with members */
+    RECORD_ANSWER,      /* home -> reader */
+    RECORD_JOIN,        /* shard -> home */
+    RECORD_JOINED,      /* home -> shard */
+    RECORD_LEAVE,       /* shard -> home */
+    RECORD_DISCONNECT,  /* reader -> home */
+    RECORD_CLOSE,       /* home -> shard with members */
+    RECORD_CLOSED,      /* shard with members -> reader */
+    RECORD_SETTINGS,    /* main thread -> shard */
+    RECORD_STOP_INTAKE, /* main thread -> shard: first step of a drain */
+    RECORD_CLOSE_ALL,   /* main thread -> shard: second step */
+    RECORD_CUT,         /* main thread -> shard: the drain's deadline is over */
+    RECORD_QUIT,        /* main thread -> shard: end the thread */
+    RECORD_STATE        /* shard -> main thread */
+};
+
+struct record {
+    uint16_t type;
+    uint16_t size; /* of the whole record, a multiple of 8 */
+    uint32_t name_bytes;
+    uint64_t hash; /* of the name */
+};
+
+/* Names a command of a producer: its producer and its place among that producer's commands. */
+struct command_ref {
+    uint32_t producer; /* slot; NO_PRODUCER: a client's frame, nobody waits for the answer */
+    uint32_t generation;
+    uint32_t sequence;
+    uint32_t part; /* which of the command's groups */
+};
+
+/* What a record is about, for look-ups and for records made in answer to it. */
+#define record_name(record, text) \
+    ((struct named){(record)->head.hash, (record)->head.name_bytes, (char *)(text)})
+
+#define NO_PRODUCER UINT32_MAX
+
+struct record_publish {
+    struct record head;
+    struct payload *payload; /* one reference */
+    uint64_t read_ns;        /* when the command had been read */
+    struct command_ref command;
+    struct slot_ref sender; /* of a client's frame with echo=0; slot NO_SLOT: none */
+    uint8_t priority;       /* enum command_priority */
+    _Alignas(8) char name[];
+};
+
+struct record_deliver {
+    struct record head;
+    struct payload *payload; /* one reference */
+    uint64_t read_ns;
+    uint64_t offset;
+    uint64_t members;       /* how many members of the receiving shard it was routed to */
+    struct slot_ref sender; /* not to be delivered to; slot NO_SLOT: none */
+    uint8_t priority;
+    bool critical; /* came by the critical inbox */
+    _Alignas(8) char name[];
+};
+
+struct record_answer {
+    struct record head; /* the group's name, where it is refused */
+    struct command_ref command;
+    uint64_t members;
+    uint64_t offset;
+    uint64_t epoch;
+    uint32_t retry_after_ms;
+    uint32_t credit;  /* what the command counted as under way, given back */
+    uint32_t closing; /* disconnect: how many shards will say RECORD_CLOSED */
+    uint8_t refusal;  /* enum refusal */
+    _Alignas(8) char name[];
+};
+
+struct record_join {
+    struct record head;
+    struct slot_ref connection;
+    uint32_t member; /* which membership of the connection */
+    _Alignas(8) char name[];
+};
+
+enum join_outcome { JOIN_OK, JOIN_GROUP_FULL, JOIN_OVERLOADED };
+
+/* A home on another shard answers twice: by the critical inbox, and by the other. What is sequenced
+ * after the join then comes behind the answer in either. */
+enum joined_by { JOINED_BOTH, JOINED_CRITICAL, JOINED_NORMAL };
+
+struct record_joined {
+    struct record head;
+    struct slot_ref connection;
+    uint32_t member;
+    uint8_t by;      /* enum joined_by */
+    uint8_t outcome; /* enum join_outcome */
+    uint64_t epoch;
+    uint64_t offset;
+    _Alignas(8) char name[];
+};
+
+struct record_leave {
+    struct record head;
+    _Alignas(8) char name[];
+};
+
+struct record_disconnect {
+    struct record head;
+    struct command_ref command;
+    uint16_t code;
+    uint16_t reason_bytes;
+    _Alignas(8) char name[]; /* the reason follows the name */
+};
+
+struct record_close {
+    struct record head;
+    struct command_ref command;
+    uint32_t reader; /* the shard that waits for RECORD_CLOSED */
+    uint16_t code;
+    uint16_t reason_bytes;
+    _Alignas(8) char name[];
+};
+
+struct record_closed {
+    struct record head; /* no name */
+    struct command_ref command;
+    uint64_t connections;
+};
+
+struct record_state {
+    struct record head; /* no name */
+    uint32_t state;     /* enum shard_state */
+};
+
+struct settings;
+
+struct record_settings {
+    struct record head;        /* no name */
+    struct settings *settings; /* one reference */
+};
+
+#endif

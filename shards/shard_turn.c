@@ -1,0 +1,339 @@
+#include "shards/shard_turn.h"
+
+#include <assert.h>
+#include <stdlib.h>
+
+#include "shards/listener.h"
+#include "shards/shard.h"
+
+/* Batches that one turn takes from the inbox; each is a turn's work of another shard. */
+#define BATCHES_PER_TURN 64
+
+/* Bytes of messages after which the logs are flushed, so that a long turn delivers as it goes. */
+#define FLUSH_BYTES (256u << 10)
+
+#define SWEEP_TICKS WHEEL_PER_SECOND
+
+void shard_turn_begins(struct shard *shard)
+{
+    shard->now_ns = shard_clock(shard);
+    if (!shard->turn_began)
+        shard->turn_began = shard->now_ns;
+}
+
+void shard_again(struct shard *shard)
+{
+    shard->idling = true;
+}
+
+/* Publishing and its answers */
+
+void shard_publish(struct shard *shard, const struct named *group, struct payload *payload,
+                   enum command_priority priority, struct command_ref command,
+                   struct slot_ref sender)
+{
+    const struct namespace_settings *settings =
+        settings_namespace(shard->settings, group->name, group->size);
+    bool critical;
+
+    if (priority == PRIORITY_UNSET)
+        priority = settings->priority;
+    /* In a group with history everything keeps its offset's place. */
+    critical = priority == PRIORITY_CRITICAL && !settings->history.messages;
+
+    struct record_publish *publish = outbox_add(
+        shard->outbox, shard_home(shard, group->hash), critical ? OUTBOX_CRITICAL : OUTBOX_NORMAL,
+        RECORD_PUBLISH, sizeof(*publish), group, 0, payload_frame_bytes(payload));
+    publish->payload = payload;
+    publish->read_ns = shard->now_ns;
+    publish->command = command;
+    publish->sender = sender;
+    publish->priority = (uint8_t)priority;
+    shard->under_way += payload_frame_bytes(payload) + publish->head.size;
+}
+
+void shard_answered(struct shard *shard, const struct record_answer *answer)
+{
+    assert(shard->under_way >= answer->credit);
+    shard->under_way -= answer->credit;
+    if (answer->command.producer != NO_PRODUCER)
+        producer_answered(shard, answer);
+}
+
+/* Draining */
+
+static void tell_main(struct shard *shard, enum shard_state state)
+{
+    if (shard->told >= state)
+        return;
+    shard->told = (uint8_t)state;
+    struct record_state *record = outbox_add(shard->outbox, shard->world->shards, OUTBOX_NORMAL,
+                                             RECORD_STATE, sizeof(*record), NULL, 0, 0);
+    record->state = state;
+}
+
+static void stop_intake(struct shard *shard)
+{
+    shard->draining = true;
+    listener_close(shard->clients);
+    listener_close(shard->commands);
+    shard->clients = shard->commands = NULL;
+}
+
+/* Says how far the drain has got. */
+static void drain_progress(struct shard *shard)
+{
+    if (!shard->draining)
+        return;
+    if (!shard->under_way)
+        tell_main(shard, SHARD_INTAKE_STOPPED);
+    if (shard->closing_all && !shard->connections.slots.count)
+        tell_main(shard, SHARD_CLOSED);
+}
+
+/* Records */
+
+static void close_members(struct shard *shard, const struct record_close *close)
+{
+    uint64_t closed = group_close(&shard->groups, close);
+    struct record_closed *record = outbox_add(shard->outbox, close->reader, OUTBOX_NORMAL,
+                                              RECORD_CLOSED, sizeof(*record), NULL, 0, 0);
+
+    record->command = close->command;
+    record->connections = closed;
+}
+
+static void take_settings(struct shard *shard, struct record_settings *record)
+{
+    settings_unref(shard->settings);
+    shard->settings = record->settings;
+    home_settings(&shard->home);
+    group_table_settings(&shard->groups);
+}
+
+static void dispatch(struct shard *shard, uint32_t source, struct record *record)
+{
+    switch ((enum record_type)record->type) {
+    case RECORD_PUBLISH:
+        home_publish(&shard->home, source, (struct record_publish *)record);
+        break;
+    case RECORD_DELIVER:
+        group_deliver(&shard->groups, (struct record_deliver *)record);
+        break;
+    case RECORD_ANSWER:
+        shard_answered(shard, (struct record_answer *)record);
+        break;
+    case RECORD_JOIN:
+        home_join(&shard->home, source, (struct record_join *)record);
+        break;
+    case RECORD_JOINED:
+        group_joined(&shard->groups, (struct record_joined *)record);
+        break;
+    case RECORD_LEAVE:
+        home_leave(&shard->home, source, (struct record_leave *)record);
+        break;
+    case RECORD_DISCONNECT:
+        home_disconnect(&shard->home, source, (struct record_disconnect *)record);
+        break;
+    case RECORD_CLOSE:
+        close_members(shard, (struct record_close *)record);
+        break;
+    case RECORD_CLOSED:
+        producer_closed(shard, (struct record_closed *)record);
+        break;
+    case RECORD_SETTINGS:
+        take_settings(shard, (struct record_settings *)record);
+        break;
+    case RECORD_STOP_INTAKE:
+        stop_intake(shard);
+        break;
+    case RECORD_CLOSE_ALL:
+        shard->closing_all = true;
+        connection_close_all(shard);
+        break;
+    case RECORD_CUT:
+        connection_cut_all(shard);
+        break;
+    case RECORD_QUIT:
+        shard->quit = true;
+        break;
+    case RECORD_STATE:
+        break; /* for the main thread only */
+    }
+}
+
+/* Works through a batch; the payloads of its records go to whoever handles them. */
+static void take_batch(struct shard *shard, struct batch *batch)
+{
+    struct record *record = NULL;
+
+    while ((record = batch_next(batch, record)))
+        dispatch(shard, batch->source, record);
+    outbox_recycle(shard->outbox, batch);
+}
+
+/* What the shard has for itself: as home of groups whose members or producers are its own. */
+static void take_own(struct shard *shard)
+{
+    struct batch *batch;
+
+    while ((batch = outbox_take_own(shard->outbox)))
+        take_batch(shard, batch);
+}
+
+static void take_inbox(struct shard *shard)
+{
+    struct inbox *inbox = shard->world->inboxes[shard->index];
+    uint64_t bytes = 0;
+    struct batch *batch;
+
+    for (int i = 0; i < BATCHES_PER_TURN && (batch = inbox_pop(inbox)); i++) {
+        bytes += batch->payload_bytes;
+        take_batch(shard, batch);
+        if (bytes > FLUSH_BYTES) {
+            group_flush_all(&shard->groups);
+            bytes = 0;
+        }
+    }
+}
+
+/* Handles */
+
+static void on_retry(uv_timer_t *timer)
+{
+    (void)timer; /* the turn that it makes is all that is wanted */
+}
+
+/* Everything that follows from what the sockets and the inbox brought, until nothing more does. */
+static void settle(struct shard *shard)
+{
+    do {
+        take_own(shard);
+        group_flush_all(&shard->groups);
+        connection_turn(shard);
+    } while (outbox_has_own(shard->outbox));
+}
+
+static void hand_over(struct shard *shard)
+{
+    if (outbox_hand_over(shard->outbox))
+        uv_timer_start(&shard->retry, on_retry, 1, 0);
+    else
+        drain_progress(shard);
+    outbox_hand_over(shard->outbox); /* what that told the main thread */
+}
+
+static void count_turn(struct shard *shard)
+{
+    struct counters *counters = shard->counters;
+    uint64_t now = shard_clock(shard);
+
+    if (shard->turn_began)
+        histogram_add(&counters->turn_seconds, now - shard->turn_began);
+    shard->turn_began = 0;
+    counter_add(&counters->turns, 1);
+    atomic_store_explicit(&counters->heartbeat, now, memory_order_relaxed);
+}
+
+static void on_check(uv_check_t *check)
+{
+    struct shard *shard = check->data;
+
+    inbox_awake(shard->world->inboxes[shard->index]);
+    shard->idling = false;
+    shard->now_ns = shard_clock(shard);
+    producer_take_waiting(shard);
+    take_own(shard);
+    take_inbox(shard);
+    settle(shard);
+    producer_send_answers(shard);
+    hand_over(shard);
+    shard->input_budget = SHARD_INPUT_BUDGET;
+    count_turn(shard);
+    if (shard->quit)
+        uv_stop(&shard->loop);
+}
+
+static void on_idle(uv_idle_t *idle)
+{
+    (void)idle; /* that it exists keeps the loop from sleeping */
+}
+
+/* Before the loop sleeps: not if there is something to do. */
+static void on_prepare(uv_prepare_t *prepare)
+{
+    struct shard *shard = prepare->data;
+    bool busy = shard->idling || outbox_has_own(shard->outbox) ||
+                !inbox_sleep(shard->world->inboxes[shard->index]);
+
+    if (busy)
+        uv_idle_start(&shard->idle, on_idle);
+    else
+        uv_idle_stop(&shard->idle);
+}
+
+static void on_wake(uv_poll_t *poll, int status, int events)
+{
+    struct shard *shard = poll->data;
+
+    (void)status;
+    (void)events;
+    inbox_drain_wakeups(shard->world->inboxes[shard->index]);
+    shard_turn_begins(shard);
+}
+
+static void on_due(void *context, struct wheel_entry *entry)
+{
+    (void)context;
+    connection_due((struct connection *)entry);
+}
+
+static void on_tick(uv_timer_t *timer)
+{
+    struct shard *shard = timer->data;
+
+    shard_turn_begins(shard);
+    wheel_tick(&shard->wheel, on_due, NULL);
+    producer_tick(shard);
+    listener_resume(shard->clients);
+    listener_resume(shard->commands);
+    if (shard->wheel.now % SWEEP_TICKS == 0)
+        home_sweep(&shard->home, shard->now_ns);
+    atomic_store_explicit(&shard->counters->inbox_full,
+                          inbox_full_count(shard->world->inboxes[shard->index]),
+                          memory_order_relaxed);
+}
+
+int shard_turn_init(struct shard *shard)
+{
+    uv_loop_t *loop = &shard->loop;
+    int fd = inbox_fd(shard->world->inboxes[shard->index]);
+
+    if (uv_poll_init(loop, &shard->wake, fd))
+        return ERR_SYS;
+    uv_prepare_init(loop, &shard->prepare);
+    uv_check_init(loop, &shard->check);
+    uv_idle_init(loop, &shard->idle);
+    uv_timer_init(loop, &shard->tick);
+    uv_timer_init(loop, &shard->retry);
+    shard->prepare.data = shard->check.data = shard->idle.data = shard->wake.data =
+        shard->tick.data = shard->retry.data = shard;
+    uv_prepare_start(&shard->prepare, on_prepare);
+    uv_check_start(&shard->check, on_check);
+    uv_poll_start(&shard->wake, UV_READABLE, on_wake);
+    uv_timer_start(&shard->tick, on_tick, WHEEL_TICK_MS, WHEEL_TICK_MS);
+    shard->running = true;
+    return 0;
+}
+
+void shard_turn_end(struct shard *shard)
+{
+    if (!shard->running)
+        return;
+    uv_close((uv_handle_t *)&shard->prepare, NULL);
+    uv_close((uv_handle_t *)&shard->check, NULL);
+    uv_close((uv_handle_t *)&shard->idle, NULL);
+    uv_close((uv_handle_t *)&shard->wake, NULL);
+    uv_close((uv_handle_t *)&shard->tick, NULL);
+    uv_close((uv_handle_t *)&shard->retry, NULL);
+}
