@@ -81,7 +81,6 @@ static struct batch *batch_get(struct outbox *outbox)
         outbox->spares--;
         batch->next = NULL;
         batch->source = outbox->self;
-        batch->used = batch->payload_bytes = 0;
     } else if (!(batch = batch_new(outbox->self, FIRST_BYTES))) {
         out_of_memory();
     }
@@ -156,6 +155,7 @@ void outbox_recycle(struct outbox *outbox, struct batch *batch)
         free(batch);
         return;
     }
+    batch->used = batch->payload_bytes = 0; /* its records have given up what they owned */
     batch->next = outbox->spare;
     outbox->spare = batch;
     outbox->spares++;
