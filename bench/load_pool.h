@@ -1,0 +1,93 @@
+/* The members of one run, spread over worker threads, and what they have in common.
+ *
+ * Made, driven and ended by the main thread. The publisher's thread only reads progress and waits
+ * on publisher_fd. */
+#ifndef SHARDCAST_BENCH_LOAD_POOL_H
+#define SHARDCAST_BENCH_LOAD_POOL_H
+
+#include <netinet/in.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "bench/load_groups.h"
+#include "bench/load_member.h"
+#include "bench/load_worker.h"
+
+struct pool_config {
+    struct sockaddr_in server;
+    const char *host;            /* for the request's Host */
+    const struct groups *groups; /* borrowed; member i is in groups_of_member(groups, i) */
+    uint32_t members;
+    unsigned threads; /* 0: as many as the limit on open files asks for */
+    uint32_t sources; /* local addresses to connect from; 0: as many as the members need */
+    size_t payload;   /* bytes of the largest message */
+    uint16_t run;     /* a number that its messages carry */
+};
+
+typedef void (*pool_job)(struct worker *worker, void *arg);
+
+struct pool {
+    struct pool_config config;
+    unsigned worker_count;
+    struct worker *workers;
+    int publisher_fd; /* eventfd: written when `wanted` is reached */
+
+    /* one job at a time, for all workers */
+    pthread_mutex_t lock;
+    pthread_cond_t done;
+    pool_job job;
+    void *job_arg;
+    unsigned job_pending;
+
+    /* The progress that the publisher waits for; 0: it waits for none. It stores this and then
+     * looks at the workers' counts; a worker stores its counts and then looks at this: sequentially
+     * consistent on both sides, so that one of them sees the other. */
+    _Atomic uint64_t wanted __attribute__((aligned(64)));
+};
+
+/* Starts the workers; nothing is connected yet. NULL: it cannot be, and stderr says why. */
+struct pool *pool_start(const struct pool_config *config);
+
+/* Cuts all connections, ends the threads, frees. NULL is allowed. */
+void pool_stop(struct pool *pool);
+
+/* Runs `job` on every worker's thread and waits until all have. */
+void pool_each(struct pool *pool, pool_job job, void *arg);
+
+/* Begins to connect all members, `in_flight` at a time; pool_count() tells how far it is. */
+void pool_connect(struct pool *pool, uint32_t in_flight);
+
+struct pool_count {
+    uint64_t delivered, heard, open, failed;
+};
+struct pool_count pool_count(const struct pool *pool);
+
+/* How many messages are through: to the slowest watched member where there is one group, to the
+ * average member where there are several. Grows from whatever it was when the members joined. */
+uint64_t pool_progress(const struct pool *pool);
+
+/* By a worker after each turn: wakes the publisher when what it waits for has come. */
+void pool_progressed(struct pool *pool);
+
+/* What all workers have counted, judged against what was sent. */
+struct pool_sum {
+    struct tally tally;
+    uint64_t behind;                  /* members that lack at least one message */
+    char failure[WORKER_FAILURE_MAX]; /* why a connection failed; "": none did */
+};
+
+/* `last` holds the last sequence of each group, `last_everyone` that of everyone (0: none was
+ * sent). `received`, where not NULL, gets each group's messages, over all its members. */
+void pool_collect(struct pool *pool, const uint64_t *last, uint64_t last_everyone,
+                  struct pool_sum *sum, uint64_t *received);
+
+/* Forgets latencies, so that the next ones are of the next measurement only. */
+void pool_reset_latency(struct pool *pool);
+
+/* CPU time of each of the first `count` workers, in ns since they started. */
+void pool_cpu(const struct pool *pool, uint64_t *cpu_ns, unsigned count);
+
+#endif

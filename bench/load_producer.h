@@ -1,0 +1,51 @@
+/* The publishing side's connection to the server under test.
+ *
+ * Two protocols, both with everything encoded beforehand but the payload: Shardcast's msgpack
+ * commands, and for a peer that speaks only WebSocket a control connection on which every binary
+ * message is the payload itself (its first 4 bytes are the group's number, and the peer publishes
+ * it to that group as it is).
+ *
+ * Owned by one thread at a time. */
+#ifndef SHARDCAST_BENCH_LOAD_PRODUCER_H
+#define SHARDCAST_BENCH_LOAD_PRODUCER_H
+
+#include <netinet/in.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "bench/load_groups.h"
+#include "bench/load_stamp.h"
+
+enum producer_protocol { PRODUCER_MSGPACK, PRODUCER_WEBSOCKET };
+
+struct producer;
+
+/* Connects and prepares commands for every group, and for everyone. `groups` is borrowed. NULL: it
+ * cannot be, and stderr says why. */
+struct producer *producer_open(const struct sockaddr_in *server, enum producer_protocol protocol,
+                               const struct groups *groups, size_t payload);
+void producer_close(struct producer *producer);
+
+/* The most that one encoded message takes. */
+size_t producer_message_max(const struct producer *producer);
+
+/* Writes one message for stamp->group (or STAMP_EVERYONE) at `out` and returns its length. */
+size_t producer_encode(const struct producer *producer, uint8_t *out, const struct stamp *stamp);
+
+/* Sends all of it, reading answers meanwhile. Adds to `blocked_ns` the time for which the server
+ * took nothing. -1: the connection is over, or the server took nothing for 30 s; producer_error()
+ * says which. */
+int producer_send(struct producer *producer, const uint8_t *bytes, size_t size,
+                  uint64_t *blocked_ns);
+
+/* Takes what the server has answered; it answers errors only. -1: the connection is over. */
+int producer_answers(struct producer *producer);
+
+/* The socket, for poll(). */
+int producer_fd(const struct producer *producer);
+
+/* How many commands were refused, and the first refusal or failure ("" where there is none). */
+uint64_t producer_refused(const struct producer *producer);
+const char *producer_error(const struct producer *producer);
+
+#endif

@@ -1,0 +1,81 @@
+/* The steps that every scenario is made of: connect the members, see that all have joined, publish
+ * a schedule and wait until all of it has arrived, and judge what came.
+ *
+ * Main thread only. */
+#ifndef SHARDCAST_BENCH_LOAD_RUN_H
+#define SHARDCAST_BENCH_LOAD_RUN_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "bench/load_groups.h"
+#include "bench/load_options.h"
+#include "bench/load_pool.h"
+#include "bench/load_publisher.h"
+#include "bench/load_server.h"
+
+struct run {
+    const struct options *options;
+    const char *scenario;
+    const struct groups *groups; /* borrowed */
+    struct pool *pool;
+    struct producer *producer;
+    struct publisher *publisher;
+    uint64_t progress_ns; /* when progress was last shown */
+    uint64_t progress_delivered;
+};
+
+/* What connecting cost. */
+struct connect_result {
+    uint64_t opened, failed;
+    double seconds;         /* from the first connect() to the last 101 */
+    uint64_t server_cpu_ns; /* meanwhile, and until it was quiet again */
+    uint64_t rss_before, rss_after;
+    double generator_busy; /* share of the cores that the generator may use */
+};
+
+/* Whose fault a figure is. */
+struct generator_load {
+    double busiest;    /* of one core: the busiest thread */
+    double all;        /* of the cores that it may use: all its threads */
+    unsigned cores;    /* that it may use */
+    uint64_t lag_p99;  /* ns: how late bursts went out */
+    char limited[160]; /* why the generator and not the server set the figure; "": it did not */
+};
+
+struct measurement {
+    struct schedule schedule;
+    struct publish_result publish;
+    uint64_t expected, delivered; /* messages times members */
+    double seconds;               /* from the first message's time to the last receipt */
+    struct server_sample server;  /* CPU and waiting: meanwhile; memory and threads: at the end */
+    struct pool_sum sum;          /* faults: since the members joined */
+    struct generator_load generator;
+    bool behind; /* the server did not hold the rate that was offered */
+    bool passed; /* everything arrived as it should, and nothing else */
+};
+
+/* Starts the threads. 0, or -1 and stderr says why. `groups` must outlive the run. */
+int run_open(struct run *run, const char *scenario, const struct options *options,
+             const struct groups *groups);
+void run_close(struct run *run);
+
+/* Connects all members. -1: not all could be, and stderr says why. */
+int run_connect(struct run *run, struct connect_result *result);
+
+/* Publishes to every group until every member has heard of it: the 101 comes before the join, so
+ * only then is everyone in. -1: someone has not heard in 20 s. */
+int run_join(struct run *run);
+
+/* Publishes and waits until all has arrived, or nothing more does. -1: it could not be done, and
+ * stderr says why; what arrived wrongly is in the measurement. */
+int run_measure(struct run *run, const struct schedule *schedule, struct measurement *measurement);
+
+/* The schedule that the options ask for, to all groups of the run. */
+struct schedule run_schedule(const struct run *run);
+
+/* Shows a line of progress, once per second; one that is written over on a terminal. */
+void run_progress(struct run *run, const char *what);
+
+#endif
