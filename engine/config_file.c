@@ -15,7 +15,8 @@
 
 #include "engine/config_loader.h"
 
-#define DEPTH_MAX 16 /* of mappings and lists in each other; the keys need four */
+#define DEPTH_MAX   16  /* of mappings and lists in each other; the keys need four */
+#define ANCHORS_MAX 256 /* libyaml looks each up in a list */
 
 /* ---- values ---- */
 
@@ -250,11 +251,48 @@ static int fail_parser(struct loader *loader, const yaml_parser_t *parser, const
                             parser->problem ? parser->problem : "is not YAML");
 }
 
-/* Goes through the whole text once: whether it is YAML, one document, and not nested without end,
- * which would cost libyaml time by the square of the depth. */
+/* What a text is made of so far. */
+struct shape {
+    unsigned documents, depth, anchors;
+};
+
+/* Counts an event in; NULL, or what is too much of it. Depth and anchors cost libyaml time by their
+ * square. */
+static const char *judge_event(struct shape *shape, const yaml_event_t *event)
+{
+    const yaml_char_t *anchor = NULL;
+
+    switch (event->type) {
+    case YAML_DOCUMENT_START_EVENT:
+        return shape->documents++ ? "has a second document" : NULL;
+    case YAML_MAPPING_START_EVENT:
+        anchor = event->data.mapping_start.anchor;
+        shape->depth++;
+        break;
+    case YAML_SEQUENCE_START_EVENT:
+        anchor = event->data.sequence_start.anchor;
+        shape->depth++;
+        break;
+    case YAML_MAPPING_END_EVENT:
+    case YAML_SEQUENCE_END_EVENT:
+        shape->depth--;
+        break;
+    case YAML_SCALAR_EVENT:
+        anchor = event->data.scalar.anchor;
+        break;
+    default:
+        break;
+    }
+    shape->anchors += anchor != NULL;
+    if (shape->anchors > ANCHORS_MAX)
+        return "has more than 256 anchors";
+    return shape->depth > DEPTH_MAX ? "is nested too deep" : NULL;
+}
+
+/* Goes through the whole text once: whether it is YAML, and of a shape that can be loaded. */
 static int scan(struct loader *loader, const char *text, size_t size)
 {
-    unsigned depth = 0, documents = 0;
+    struct shape shape = {0};
     yaml_parser_t parser;
     int result = 0;
 
@@ -268,17 +306,10 @@ static int scan(struct loader *loader, const char *text, size_t size)
             result = fail_parser(loader, &parser, text, size);
             break;
         }
-        unsigned line = (unsigned)event.start_mark.line + 1;
-        if (event.type == YAML_STREAM_END_EVENT)
-            end = true;
-        else if (event.type == YAML_DOCUMENT_START_EVENT && documents++)
-            result = loader_fail_yaml(loader, line, "has a second document");
-        else if (event.type == YAML_MAPPING_START_EVENT || event.type == YAML_SEQUENCE_START_EVENT)
-            depth++;
-        else if (event.type == YAML_MAPPING_END_EVENT || event.type == YAML_SEQUENCE_END_EVENT)
-            depth--;
-        if (depth > DEPTH_MAX)
-            result = loader_fail_yaml(loader, line, "is nested too deep");
+        const char *fault = judge_event(&shape, &event);
+        if (fault)
+            result = loader_fail_yaml(loader, (unsigned)event.start_mark.line + 1, fault);
+        end = event.type == YAML_STREAM_END_EVENT;
         yaml_event_delete(&event);
     }
     yaml_parser_delete(&parser);

@@ -410,7 +410,12 @@ static void files_that_are_large(void **state)
     write_bytes(text, size - 1);
     assert_error(load("--config", file_name, NULL), file_name);
 
-    size_t at = (size_t)sprintf(text, "namespaces:\n");
+    size_t at = (size_t)sprintf(text, "origins:\n");
+    for (unsigned i = 0; i < 50000; i++)
+        at += (size_t)sprintf(text + at, "- &a%u http://a\n", i);
+    assert_bad(text, "258: yaml");
+
+    at = (size_t)sprintf(text, "namespaces:\n");
     for (unsigned i = 0; i <= CONFIG_NAMESPACES_MAX; i++)
         at += (size_t)sprintf(text + at, "- {name: n%u}\n", i);
     assert_bad(text, "1: namespaces");
