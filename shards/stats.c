@@ -25,12 +25,20 @@ static void read_histogram(struct stats_histogram *to, const struct histogram *f
     to->sum_ns = counter_read(&from->sum_ns);
 }
 
+/* Orders what is read afterwards behind this. Partner: the release store in counter_add(). */
+static uint64_t read_first(const counter *from)
+{
+    return atomic_load_explicit(from, memory_order_acquire);
+}
+
 /* Where messages and connections end. */
 static void read_ends(struct stats_block *to, const struct counters *from)
 {
-    to->deliveries = counter_read(&from->deliveries);
-    read_all(to->drops, from->drops, DROP_COUNT);
-    read_all(to->connections_closed, from->connections_closed, CLOSE_REASON_COUNT);
+    to->deliveries = read_first(&from->deliveries);
+    for (unsigned i = 0; i < DROP_COUNT; i++)
+        to->drops[i] = read_first(&from->drops[i]);
+    for (unsigned i = 0; i < CLOSE_REASON_COUNT; i++)
+        to->connections_closed[i] = read_first(&from->connections_closed[i]);
 }
 
 /* All the rest, and so where they begin. */
@@ -71,14 +79,10 @@ static void add_block(struct stats_block *sum, const struct stats_block *block)
 void stats_gather(struct stats *stats, const struct counters *const *counters,
                   const uint32_t *inbox_depths)
 {
+    /* A home counts a message before it hands it over, so who sees it delivered on any shard sees
+     * it routed. All ends come before all beginnings: the two are on different shards. */
     for (uint32_t i = 0; i < stats->shard_count; i++)
         read_ends(&stats->shards[i], counters[i]);
-
-    /* Acquire orders the reads above before those below. Partner: the release store in
-     * counter_add(). A home counts a message before it hands it over, so who sees it delivered on
-     * any shard sees it routed. All ends come before all beginnings: the two are on different
-     * shards. */
-    atomic_thread_fence(memory_order_acquire);
 
     memset(&stats->sum, 0, sizeof(stats->sum));
     for (uint32_t i = 0; i < stats->shard_count; i++) {
