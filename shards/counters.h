@@ -61,7 +61,7 @@ struct counters {
 static inline void counter_add(counter *value, uint64_t n)
 {
     /* Release (a plain store on x86): who reads this value sees what was counted before it, here or
-     * on a shard that handed work to this one. Partner: the acquire fence in stats_gather(). */
+     * on a shard that handed work to this one. Partner: the acquire loads in stats_gather(). */
     atomic_store_explicit(value, atomic_load_explicit(value, memory_order_relaxed) + n,
                           memory_order_release);
 }
