@@ -12,6 +12,8 @@
 #include "proto/error.h"
 #include "shards/settings.h"
 
+#define CONFIG_SHARDS_MAX 256
+
 /* What flags and environment can say. They outlive a reload of the file. */
 enum config_override_kind {
     OVERRIDE_CONFIG,

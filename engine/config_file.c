@@ -84,7 +84,7 @@ static int load_origins(struct loader *loader, const yaml_node_t *node, unsigned
     const yaml_node_item_t *items = node->data.sequence.items.start;
     size_t count = (size_t)(node->data.sequence.items.top - items);
     if (count > CONFIG_ORIGINS_MAX)
-        return loader_fail_key(loader, line, path, key, "has more than 1024 items");
+        return loader_fail_count(loader, line, path, key, CONFIG_ORIGINS_MAX);
     loader->config->settings->origins = calloc(count + 1, sizeof(char *));
     if (!loader->config->settings->origins)
         return loader_fail_nomem(loader);

@@ -7,9 +7,10 @@
 #include <stddef.h>
 
 #include "engine/config.h"
+#include "shards/counters.h"
 
-#define CONFIG_FILE_MAX       1048576 /* bytes */
-#define CONFIG_NAMESPACES_MAX 1024    /* a group's namespace is looked up in a list */
+#define CONFIG_FILE_MAX       1048576              /* bytes */
+#define CONFIG_NAMESPACES_MAX (NAMESPACES_MAX - 1) /* "" may stand beside them */
 #define CONFIG_ORIGINS_MAX    1024
 
 /* Where the file names an address that is judged only once flags and environment are known: lines,

@@ -60,6 +60,15 @@ int loader_fail_key(struct loader *loader, unsigned line, const char *path,
     return loader_fail(loader, line, path, allowed, "%s", what);
 }
 
+int loader_fail_count(struct loader *loader, unsigned line, const char *path,
+                      const struct config_key *key, unsigned max)
+{
+    char what[64];
+
+    snprintf(what, sizeof(what), "has more than %u items", max);
+    return loader_fail_key(loader, line, path, key, what);
+}
+
 int loader_fail_pair(struct loader *loader, const yaml_node_t *map, const char *path,
                      const char *name, const char *other, const char *what, const char *allowed)
 {

@@ -26,6 +26,8 @@ int loader_fail(struct loader *loader, unsigned line, const char *path, const ch
                 const char *what, ...) __attribute__((format(printf, 5, 6)));
 int loader_fail_key(struct loader *loader, unsigned line, const char *path,
                     const struct config_key *key, const char *what); /* allowed: what the key may */
+int loader_fail_count(struct loader *loader, unsigned line, const char *path,
+                      const struct config_key *key, unsigned max); /* a list has more items */
 int loader_fail_yaml(struct loader *loader, unsigned line, const char *what); /* the whole file */
 int loader_fail_nomem(struct loader *loader);
 

@@ -131,7 +131,7 @@ int loader_namespaces(struct loader *loader, const yaml_node_t *node, unsigned l
     const yaml_node_item_t *items = node->data.sequence.items.start;
     size_t count = (size_t)(node->data.sequence.items.top - items);
     if (count > CONFIG_NAMESPACES_MAX)
-        return loader_fail_key(loader, line, path, key, "has more than 1024 items");
+        return loader_fail_count(loader, line, path, key, CONFIG_NAMESPACES_MAX);
     for (size_t i = 0; !error && i < count; i++) {
         loader_item(item_path, path, i);
         error = judge_namespace(loader, node, i, item_path, key);

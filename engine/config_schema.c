@@ -72,7 +72,7 @@ static const struct config_key namespace_keys[] = {
 
 const struct config_key config_keys[] = {
     {"listen", CONFIG_MAP, BASE_CONFIG, 0, 0, 0, listen_keys},
-    {"shards", CONFIG_UINT32, CONFIG(shards), 0, 1024, NULL},
+    {"shards", CONFIG_UINT32, CONFIG(shards), 0, CONFIG_SHARDS_MAX, NULL},
     {"insecure", CONFIG_BOOL, SETTINGS(insecure), 0, 0, NULL},
     {"tokens", CONFIG_MAP, BASE_CONFIG, 0, 0, 0, token_keys},
     {"origins", CONFIG_ORIGINS, BASE_SETTINGS, 0, 0, 0, NULL},

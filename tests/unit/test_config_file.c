@@ -261,7 +261,7 @@ static void wrong_types(void **state)
                                           "",           "[]",
                                           "{}",         "[1]",
                                           "5 5",        "+5",
-                                          ".inf",       "1025",
+                                          ".inf",       "257",
                                           "4294967296", "99999999999999999999999",
                                           "!!str 5x",   "!x 5"};
     static const char *const bools[] = {"yes", "no", "on", "1", "0", "\"true\"", "tRue", "~", "[]"};
