@@ -1,6 +1,7 @@
 #include "engine/engine.h"
 
 #include <assert.h>
+#include <pthread.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -410,11 +411,17 @@ static void free_world(struct world *world)
 
 void engine_stop(struct engine *engine)
 {
+    sigset_t all;
+
     if (!engine)
         return;
+
     if (engine->outbox)
         stop_shards(engine);
     admin_stop(engine->admin);
+    /* All is done: a signal that comes while its handle goes must not change the exit status. */
+    sigfillset(&all);
+    pthread_sigmask(SIG_BLOCK, &all, NULL);
     uv_walk(&engine->loop, close_handle, NULL);
     uv_run(&engine->loop, UV_RUN_DEFAULT);
     uv_loop_close(&engine->loop);

@@ -145,10 +145,11 @@ void connection_carry_frame(struct connection *connection)
 
 /* Lags */
 
-/* Steps over frames that are not for this member, and says where the next such one begins. */
+/* Steps over frames that are not for this member, and says where the next such one begins; or the
+ * place that those who keep up have reached, since what lies behind it is sent by the next flush. */
 static uint64_t lag_end(struct lag *lag, const struct group_log *log)
 {
-    uint64_t end = lag->limit == UINT64_MAX ? log->end : lag->limit;
+    uint64_t end = lag->limit == UINT64_MAX ? log->flushed : lag->limit;
 
     while (lag->skip_count && lag->skips[0] == lag->cursor.at) {
         log_cursor_step_over(&lag->cursor);
@@ -173,6 +174,7 @@ static bool member_send(struct member *member, int kind, bool frame_only, uint64
         size_t rest;
 
         log_cursor_frame_rest(&lag->cursor, &rest);
+        assert(at <= end);
         if (frame_only)
             end = at + rest;
         else if (end - at > WRITE_BYTES)

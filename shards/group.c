@@ -189,8 +189,6 @@ void group_joined(struct group_table *groups, const struct record_joined *joined
     if (member && (member->group != group ||
                    (member->state != MEMBER_JOINING && member->state != MEMBER_CRITICAL)))
         member = NULL; /* it has left meanwhile */
-    if (last)
-        group->joining--;
     if (joined->outcome != JOIN_OK) {
         if (member)
             member->state = MEMBER_NONE;
@@ -207,6 +205,8 @@ void group_joined(struct group_table *groups, const struct record_joined *joined
     }
     if (member && last)
         connection_joined(connection, joined);
+    if (last)
+        group->joining--; /* until here, so that the group outlives what its members do */
     group_release(groups, group);
 }
 

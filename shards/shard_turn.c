@@ -228,8 +228,8 @@ static void count_turn(struct shard *shard)
     struct counters *counters = shard->counters;
     uint64_t now = shard_clock(shard);
 
-    if (shard->turn_began)
-        histogram_add(&counters->turn_seconds, now - shard->turn_began);
+    histogram_add(&counters->turn_seconds,
+                  now - (shard->turn_began ? shard->turn_began : shard->now_ns));
     shard->turn_began = 0;
     counter_add(&counters->turns, 1);
     atomic_store_explicit(&counters->heartbeat, now, memory_order_relaxed);
