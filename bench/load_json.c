@@ -72,6 +72,10 @@ int report_json(const struct run *run, const struct connect_result *connect,
 
     if (root && connect)
         result |= json_object_set_new(root, "connect", connect_json(connect));
+    if (root && connect && connect->held_seconds > 0)
+        result |= json_object_set_new(root, "idle",
+                                      json_pack("{s:f, s:I}", "seconds", connect->held_seconds,
+                                                "server_cpu_ns", (json_int_t)connect->held_cpu_ns));
     if (root && m)
         result |= json_object_set_new(root, "measurement", measurement_json(m));
     if (result == 0)

@@ -97,6 +97,15 @@ static void row_times(const char *what, double everyone, double group)
     row(what, report_time(a, everyone), report_time(b, group));
 }
 
+static void row_seconds(const char *what, double everyone, double group)
+{
+    char a[NUMBER_MAX], b[NUMBER_MAX];
+
+    snprintf(a, sizeof(a), "%.3f s", everyone);
+    snprintf(b, sizeof(b), "%.3f s", group);
+    row(what, a, b);
+}
+
 static void row_percent(const char *what, double everyone, double group)
 {
     char a[NUMBER_MAX], b[NUMBER_MAX];
@@ -128,9 +137,10 @@ static void print_ways(const struct run *run, const struct way *all, const struc
                one->m.sum.tally.faults.misdelivered + one->subjects);
     row_percent("delivery rate", share(all->m.delivered, all->m.expected),
                 share(one->m.delivered, one->m.expected));
-    row_times("time", all->m.seconds * 1e9, one->m.seconds * 1e9);
+    row_seconds("time", all->m.seconds, one->m.seconds);
     if (run->options->pid)
-        row_times("server CPU", (double)all->m.server.cpu_ns, (double)one->m.server.cpu_ns);
+        row_seconds("server CPU", (double)all->m.server.cpu_ns / 1e9,
+                    (double)one->m.server.cpu_ns / 1e9);
     row_times("latency p50", (double)latency_percentile(a, 50), (double)latency_percentile(b, 50));
     row_times("latency p99", (double)latency_percentile(a, 99), (double)latency_percentile(b, 99));
     printf("\n  saved: %.1f %% of all messages\n", 100 - share(one->engine_sent, all->engine_sent));

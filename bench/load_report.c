@@ -57,6 +57,9 @@ void report_connect(const struct run *run, const struct connect_result *connect)
                per(((double)connect->rss_after - (double)connect->rss_before) / 1024,
                    connect->opened));
     printf("\n");
+    if (run->options->pid && connect->held_seconds > 0)
+        printf("  idle        server CPU %.3f %% of a core\n",
+               100 * (double)connect->held_cpu_ns / (connect->held_seconds * 1e9));
     if (connect->generator_busy > 0.9)
         printf("  generator-limited while connecting: it used %.0f %% of the cores that it has\n",
                100 * connect->generator_busy);

@@ -33,6 +33,8 @@ struct connect_result {
     uint64_t server_cpu_ns; /* meanwhile, and until it was quiet again */
     uint64_t rss_before, rss_after;
     double generator_busy; /* share of the cores that the generator may use */
+    double held_seconds;   /* for which nothing was sent; 0: not held */
+    uint64_t held_cpu_ns;  /* of the server, meanwhile */
 };
 
 /* Whose fault a figure is. */

@@ -25,9 +25,8 @@ static int hold(struct run *run, struct connect_result *connect)
     if (server_sample(options->pid, &after) < 0)
         return -1;
     connect->rss_after = after.rss;
-    if (!options->json && options->pid)
-        printf("  idle        server CPU %.3f %% of a core\n",
-               100 * (double)(after.cpu_ns - before.cpu_ns) / (options->seconds * 1e9));
+    connect->held_seconds = options->seconds;
+    connect->held_cpu_ns = after.cpu_ns - before.cpu_ns;
     return 0;
 }
 

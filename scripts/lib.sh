@@ -112,3 +112,27 @@ stop_process() {
     done
     wait "$pid" 2>/dev/null || true
 }
+
+# start_engine LOG [ARGUMENT...]: starts the release build in the background with its log in the file
+# LOG, waits until it is ready, and sets ENGINE_PID, ENGINE_CLIENTS, ENGINE_PRODUCERS and ENGINE_ADMIN.
+# The caller stops it, also in a trap: ENGINE_PID is set as soon as there is a process. It has a session
+# of its own: a Ctrl-C reaches the script alone, and the engine gets one signal to drain, not two.
+start_engine() {
+    local log=$1 line='' deadline=$((SECONDS + 10))
+    shift
+    setsid "$ROOT/build/release/bin/shardcastd" "$@" 2>"$log" &
+    ENGINE_PID=$!
+    while ((SECONDS <= deadline)) && kill -0 "$ENGINE_PID" 2>/dev/null; do
+        line=$(grep -m 1 'msg=listening' "$log") && break
+        sleep 0.05
+    done
+    if [[ $line =~ clients=([^ ]+)\ producers=([^ ]+)\ admin=([^ ]+) ]]; then
+        ENGINE_CLIENTS=${BASH_REMATCH[1]}
+        ENGINE_PRODUCERS=${BASH_REMATCH[2]}
+        ENGINE_ADMIN=${BASH_REMATCH[3]}
+        wait_ready "$ENGINE_ADMIN" "$ENGINE_PID" && return 0
+    fi
+    say "the engine did not start; its log:"
+    cat "$log" >&2
+    return 1
+}
