@@ -30,6 +30,7 @@ test('bad input from producers', async (t) => {
       const answer = await producer.call(command);
       assert.deepEqual([answer.ok, answer.error], [false, error], `${JSON.stringify(command)}: ${answer.message}`);
       assert.ok(answer.message.length > 0);
+      assert.equal('retry_after_ms' in answer, false);
       if (pattern) assert.match(answer.message, pattern);
       assert.equal((await producer.call({ op: 'ping' })).ok, true, 'the connection stays open');
       await producer.close();

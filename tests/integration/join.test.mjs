@@ -261,6 +261,7 @@ test('limits.groups: 1013 for who joins, overloaded for who publishes', async ()
     assert.deepEqual(await late.end(), { code: 1013, reason: 'try again later' });
     const answer = await producer.broadcast('g4', 'x');
     assert.deepEqual([answer.ok, answer.error], [false, 'overloaded']);
+    assert.equal('retry_after_ms' in answer, false);
     const some = await producer.broadcast({ groups: ['g0', 'g5', 'g1', 'g6'] }, 'x');
     assert.equal(some.ok, false);
     assert.equal(some.error, 'overloaded');

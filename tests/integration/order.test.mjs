@@ -94,6 +94,7 @@ async function run(engine, total) {
     }
     return visits;
   });
+  for (const comer of comers) comer.catch(() => {}); // told below, when all have ended
 
   const share = Math.ceil(total / PRODUCERS);
   const published = await Promise.all(

@@ -6,7 +6,7 @@ import { Client } from './lib/client.mjs';
 import { withEngine } from './lib/engine.mjs';
 import { Producer } from './lib/producer.mjs';
 import { OPCODE, Raw } from './lib/raw.mjs';
-import { until } from './lib/util.mjs';
+import { same, until } from './lib/util.mjs';
 
 const config = {
   limits: { message_bytes: 65536, backlog_bytes: 262144 },
@@ -43,7 +43,7 @@ for (const size of [20000, 700]) {
       await producer.broadcast('other', 'is served');
       assert.equal((await elsewhere.next()).data, 'is served');
       for (const client of healthy)
-        for (let i = 0; i < sent; i++) assert.equal((await client.next()).data, tag(i) + data);
+        for (let i = 0; i < sent; i++) same((await client.next()).data, tag(i) + data);
 
       // It wakes up: whole frames in order from the first, then the close.
       slow.socket.resume();
@@ -51,8 +51,9 @@ for (const size of [20000, 700]) {
       assert.deepEqual([code, reason], [3008, 'slow']);
       before.forEach((frame, i) => {
         assert.equal(frame.opcode, OPCODE.text);
-        assert.equal(frame.payload.toString(), tag(i) + data);
+        same(frame.payload.toString(), tag(i) + data);
       });
+      slow.socket.end();
       await slow.end();
 
       const stats = await engine.quiet();
@@ -98,7 +99,7 @@ test('a backlog within the limit is kept: a member that reads late gets everythi
     assert.equal(stats.messages_routed, count);
     assert.ok(stats.deliveries < count, 'some of it waits in the engine');
     late.socket.resume();
-    for (let i = 0; i < count; i++) assert.equal((await late.frame()).payload.toString(), `${i}:${data}`);
+    for (let i = 0; i < count; i++) same((await late.frame()).payload.toString(), `${i}:${data}`);
     const after = await engine.quiet();
     assert.equal(after.deliveries, count);
     assert.equal(Object.values(after.drops).reduce((sum, n) => sum + n, 0), 0);

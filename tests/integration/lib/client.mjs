@@ -19,6 +19,7 @@ export class Client {
     this.joined = () => greetings.take(`the hello of ${url}`).then(() => this);
     this.closed = new Promise((resolve) => {
       this.socket.on('close', (code, reason) => {
+        this.close_code = code;
         const gone = new Error(`${url} was closed: ${code} "${reason}"`);
         this.frames.fail(gone);
         greetings.fail(gone);

@@ -20,8 +20,10 @@ const WRAP = (process.env.SHARDCAST_TEST_WRAP || '').split(' ').filter(Boolean);
 const REPORT = /ERROR: \w+Sanitizer|WARNING: ThreadSanitizer|runtime error:|LeakSanitizer|==\d+== ERROR SUMMARY: [1-9]/;
 
 const running = new Set();
+const folders = new Set();
 process.on('exit', () => {
   for (const child of running) child.kill('SIGKILL');
+  for (const folder of folders) rmSync(folder, { recursive: true, force: true });
 });
 
 /** The environment of the tests without what would configure the engine. */
@@ -35,7 +37,7 @@ function cleanEnvironment(extra) {
 /** A folder that is gone when the test's process ends. */
 export function temporaryFolder() {
   const folder = mkdtempSync(path.join(tmpdir(), 'shardcast-test-'));
-  process.on('exit', () => rmSync(folder, { recursive: true, force: true }));
+  folders.add(folder);
   return folder;
 }
 
@@ -102,6 +104,7 @@ export class Engine {
   }
 
   signal(name) {
+    this.stopping ||= name !== 'SIGHUP';
     this.child.kill(name);
   }
 
@@ -184,9 +187,10 @@ export class Engine {
     await until(() => this.log.length > before, 'the engine logs the reload');
   }
 
-  /** Ends the engine and checks how it ended. */
-  async stop({ signal = 'SIGTERM', status = 0 } = {}) {
-    if (this.child.exitCode === null && this.child.signalCode === null) this.signal(signal);
+  /** Ends the engine, unless it has been told to end before, and checks how it ended. A `signal`
+   *  that is named is sent in any case. */
+  async stop({ signal, status = 0 } = {}) {
+    if (signal || !this.stopping) this.signal(signal ?? 'SIGTERM');
     const ended = await within(this.ended, 'the engine ends', 30000);
     const report = this.log.findIndex((line) => REPORT.test(line));
     assert.equal(report, -1, this.log.slice(report, report + 80).join('\n'));
@@ -194,15 +198,15 @@ export class Engine {
   }
 }
 
-/** Starts an engine; whoever does must stop it. `config` is an object or YAML. */
+/** Starts an engine; whoever does must stop it. `config` is an object, YAML, or null: no file. */
 export async function startEngine({ shards = 2, config = {}, args = [], env = {} } = {}) {
-  const file = path.join(temporaryFolder(), 'shardcast.yaml');
-  writeFileSync(file, typeof config === 'string' ? config : JSON.stringify(config));
+  const file = config === null ? undefined : path.join(temporaryFolder(), 'shardcast.yaml');
+  if (file) writeFileSync(file, typeof config === 'string' ? config : JSON.stringify(config));
   const any = '127.0.0.1:0';
   const [program, ...before] = [...WRAP, path.join(BIN_DIR, 'shardcastd')];
   const child = spawn(
     program,
-    [...before, '--config', file, '--listen', any, '--producers', any, '--admin', any,
+    [...before, ...(file ? ['--config', file] : []), '--listen', any, '--producers', any, '--admin', any,
       ...(shards ? ['--shards', String(shards)] : []), ...args],
     { env: cleanEnvironment(env), stdio: ['ignore', 'inherit', 'pipe'] },
   );

@@ -73,7 +73,7 @@ export class Producer {
     const answer = new Promise((resolve, reject) => this.#calls.set(id, { resolve, reject }));
     answer.catch(() => {});
     this.send({ ...command, id });
-    return within(answer, `the answer to ${command.op} ${JSON.stringify(command).slice(0, 100)}`);
+    return within(answer, `the answer to ${command.op} with id ${id}`);
   }
 
   broadcast(target, data, more = {}) {

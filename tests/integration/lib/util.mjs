@@ -29,6 +29,13 @@ export async function until(question, what, ms = 15000) {
   }
 }
 
+/** That two payloads are equal, with a message of bearable length where they are not. */
+export function same(actual, expected, what = 'the payload') {
+  if (typeof actual === 'string' ? actual === expected : Buffer.isBuffer(actual) && actual.equals(expected)) return;
+  const tell = (value) => `${value?.length} of ${JSON.stringify(value)?.slice(0, 80)}`;
+  throw new Error(`${what} is ${tell(actual)}, not ${tell(expected)}`);
+}
+
 /** A queue whose reader waits: what sockets push and tests take. */
 export class Mailbox {
   #items = [];
