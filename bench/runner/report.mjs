@@ -1,5 +1,5 @@
 // From rounds to a table: medians with their range, ratios, bars, and what to doubt.
-import { cases, figures } from './cases.mjs';
+import { cases, figures, shown } from './cases.mjs';
 import { median, show, showRatio, showSummary } from './statistics.mjs';
 
 const names = {
@@ -58,8 +58,7 @@ function judge(item, figure, mine, ratio) {
   return { text: parts.join(', '), verdict: met ? 'met' : 'MISSED' };
 }
 
-// One row per figure and peer: the engine's median and the peer's, their ratio, and the bar, which
-// is judged against every peer that the case has.
+// One row per figure and peer: the engine's median and the peer's, their ratio, and the bar.
 function rowsOf(item, result) {
   const [first, ...peers] = result.contenders;
   const mine = result.summary[first];
@@ -67,10 +66,12 @@ function rowsOf(item, result) {
   if (!mine) return rows;
   for (const figure of item.figures) {
     const { title, unit } = figures[figure];
-    for (const peer of peers.length ? peers : [null]) {
+    for (const [i, peer] of (peers.length ? peers : [null]).entries()) {
+      if (shown[peer] && !shown[peer].includes(figure)) continue;
       const theirs = peer && result.summary[peer]?.[figure];
       const ratio = theirs && theirs.median > 0 ? mine[figure].median / theirs.median : null;
-      const bar = judge(item, figure, mine[figure].median, ratio);
+      const judged = i === 0 || item.judgeAll;
+      const bar = judged ? judge(item, figure, mine[figure].median, ratio) : null;
       rows.push({
         title,
         mine: showSummary(mine[figure], unit),

@@ -1,0 +1,226 @@
+/* bench/load_member: frames in any cut, and what must not come is counted as what it is. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+#include <cmocka.h>
+
+#include "bench/load_member.h"
+
+#define RUN     7
+#define GROUP   3
+#define PAYLOAD 128
+
+struct fixture {
+    struct member member;
+    struct tally tally;
+    uint8_t bytes[70000];
+    size_t size;
+};
+
+static int setup(void **state)
+{
+    struct fixture *fixture = calloc(1, sizeof(*fixture));
+
+    if (!fixture)
+        return -1;
+    fixture->member = (struct member){.fd = -1, .group = GROUP, .state = MEMBER_OPEN};
+    fixture->tally.run = RUN;
+    *state = fixture;
+    return 0;
+}
+
+static int teardown(void **state)
+{
+    free(*state);
+    return 0;
+}
+
+/* Appends a server's frame; returns where its payload lies. */
+static uint8_t *frame(struct fixture *fixture, uint8_t first, size_t size)
+{
+    uint8_t *at = fixture->bytes + fixture->size;
+
+    *at++ = first;
+    if (size < 126) {
+        *at++ = (uint8_t)size;
+    } else if (size < 65536) {
+        *at++ = 126;
+        *at++ = (uint8_t)(size >> 8);
+        *at++ = (uint8_t)size;
+    } else {
+        *at++ = 127;
+        for (int i = 7; i >= 0; i--)
+            *at++ = (uint8_t)((uint64_t)size >> (8 * i));
+    }
+    memset(at, 'x', size);
+    fixture->size = (size_t)(at - fixture->bytes) + size;
+    return at;
+}
+
+static uint8_t *message(struct fixture *fixture, size_t size, uint32_t group, uint64_t sequence)
+{
+    struct stamp stamp = {.group = group,
+                          .run = RUN,
+                          .phase = PHASE_MEASURE,
+                          .sequence = sequence,
+                          .intended_ns = 1000};
+    uint8_t *payload = frame(fixture, 0x82, size);
+
+    stamp_write(payload, size, &stamp);
+    return payload;
+}
+
+static int64_t take(struct fixture *fixture)
+{
+    return member_take(&fixture->member, &fixture->tally, fixture->bytes, fixture->size, 3000);
+}
+
+static void test_messages_of_every_length_form(void **state)
+{
+    struct fixture *fixture = *state;
+
+    message(fixture, 100, GROUP, 1);
+    message(fixture, 1000, GROUP, 2);
+    message(fixture, 65600, GROUP, 3);
+    assert_int_equal(take(fixture), fixture->size);
+    assert_int_equal(fixture->tally.delivered, 3);
+    assert_int_equal(fixture->tally.bytes, 66700);
+    assert_int_equal(fixture->tally.heard, 1);
+    assert_true(faults_none(&fixture->tally.faults));
+    assert_int_equal(latency_percentile(&fixture->tally.latency, 50), 2000);
+}
+
+static void test_every_cut_leaves_what_is_incomplete(void **state)
+{
+    struct fixture *fixture = *state;
+    size_t first, size;
+
+    message(fixture, PAYLOAD, GROUP, 1);
+    first = fixture->size;
+    message(fixture, PAYLOAD, GROUP, 2);
+    size = fixture->size;
+    for (size_t cut = 0; cut < size; cut++) {
+        int64_t expected = cut < first ? 0 : (int64_t)first;
+
+        fixture->member.own = (struct stream){0};
+        fixture->size = cut;
+        assert_int_equal(take(fixture), expected);
+    }
+    assert_true(faults_none(&fixture->tally.faults));
+}
+
+static void test_misdelivered(void **state)
+{
+    struct fixture *fixture = *state;
+
+    message(fixture, PAYLOAD, GROUP + 1, 1);
+    assert_int_equal(take(fixture), fixture->size);
+    assert_int_equal(fixture->tally.faults.misdelivered, 1);
+    assert_int_equal(fixture->tally.delivered, 0);
+}
+
+static void test_everyone_has_a_sequence_of_its_own(void **state)
+{
+    struct fixture *fixture = *state;
+
+    message(fixture, PAYLOAD, GROUP, 10);
+    message(fixture, PAYLOAD, STAMP_EVERYONE, 1);
+    message(fixture, PAYLOAD, GROUP, 11);
+    message(fixture, PAYLOAD, STAMP_EVERYONE, 2);
+    assert_int_equal(take(fixture), fixture->size);
+    assert_int_equal(fixture->tally.delivered, 4);
+    assert_true(faults_none(&fixture->tally.faults));
+}
+
+static void test_any_changed_byte_is_corruption(void **state)
+{
+    struct fixture *fixture = *state;
+    uint8_t *payload = message(fixture, PAYLOAD, GROUP, 1);
+
+    for (size_t i = 0; i < PAYLOAD; i++) {
+        payload[i] ^= 0x40;
+        assert_int_equal(take(fixture), fixture->size);
+        payload[i] ^= 0x40;
+    }
+    assert_int_equal(fixture->tally.faults.corrupted, PAYLOAD);
+    assert_int_equal(fixture->tally.delivered, 0);
+}
+
+static void test_a_payload_too_short_for_a_stamp_is_corruption(void **state)
+{
+    struct fixture *fixture = *state;
+
+    frame(fixture, 0x82, 0);
+    frame(fixture, 0x82, STAMP_BYTES_MIN - 1);
+    assert_int_equal(take(fixture), fixture->size);
+    assert_int_equal(fixture->tally.faults.corrupted, 2);
+}
+
+static void test_text_and_fragments_are_unexpected(void **state)
+{
+    struct fixture *fixture = *state;
+
+    frame(fixture, 0x81, 5);
+    frame(fixture, 0x02, 5);
+    frame(fixture, 0x80, 5);
+    assert_int_equal(take(fixture), fixture->size);
+    assert_int_equal(fixture->tally.faults.unexpected, 3);
+}
+
+static void test_close_ends_with_its_code(void **state)
+{
+    struct fixture *fixture = *state;
+    uint8_t *payload = frame(fixture, 0x88, 6);
+
+    payload[0] = 3008 >> 8;
+    payload[1] = 3008 & 0xff;
+    assert_int_equal(take(fixture), -1);
+    assert_int_equal(fixture->tally.close_code, 3008);
+}
+
+static void test_a_masked_frame_ends_the_connection(void **state)
+{
+    struct fixture *fixture = *state;
+
+    memcpy(fixture->bytes, "\x82\xfe\x00\x01", 4);
+    fixture->size = 4;
+    assert_int_equal(take(fixture), -1);
+}
+
+static void test_answers_to_the_handshake(void **state)
+{
+    static const char good[] = "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\n"
+                               "Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n\r\n";
+    static const char refused[] = "HTTP/1.1 503 Service Unavailable\r\n\r\n";
+    static const char wrong[] = "HTTP/1.1 101 Switching Protocols\r\n"
+                                "Sec-WebSocket-Accept: AAAAAAAAAAAAAAAAAAAAAAAAAAA=\r\n\r\n";
+    const size_t size = sizeof(good) - 1;
+
+    for (size_t cut = 0; cut < size; cut++)
+        assert_int_equal(member_answer((const uint8_t *)good, cut), 0);
+    assert_int_equal(member_answer((const uint8_t *)good, size), size);
+    assert_int_equal(member_answer((const uint8_t *)refused, sizeof(refused) - 1), -1);
+    assert_int_equal(member_answer((const uint8_t *)wrong, sizeof(wrong) - 1), -1);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(test_messages_of_every_length_form, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_every_cut_leaves_what_is_incomplete, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_misdelivered, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_everyone_has_a_sequence_of_its_own, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_any_changed_byte_is_corruption, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_a_payload_too_short_for_a_stamp_is_corruption, setup,
+                                        teardown),
+        cmocka_unit_test_setup_teardown(test_text_and_fragments_are_unexpected, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_close_ends_with_its_code, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_a_masked_frame_ends_the_connection, setup, teardown),
+        cmocka_unit_test(test_answers_to_the_handshake),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
