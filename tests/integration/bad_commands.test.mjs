@@ -5,7 +5,7 @@ import test from 'node:test';
 import { Client } from './lib/client.mjs';
 import { UNLIMITED, withEngine } from './lib/engine.mjs';
 import { encode, Producer } from './lib/producer.mjs';
-import { random, scaled, until, within } from './lib/util.mjs';
+import { random, scaled, SLOW, until, within } from './lib/util.mjs';
 
 const COMMAND_MAX = 65536 + 65536; // message_bytes + 65536
 
@@ -243,7 +243,8 @@ test('bad input from producers', async (t) => {
       assert.ok(stuck, 'the engine stops reading');
       await unharmed();
       const grown = (await engine.memory()) - before;
-      assert.ok(grown < 200e6, `memory grew by ${grown} bytes`);
+      const bound = SLOW > 1 ? 600e6 : 50e6; // sanitizers keep what is freed for a while
+      assert.ok(grown < bound, `memory grew by ${grown} bytes`);
       await deaf.close();
       await unharmed();
     });

@@ -124,12 +124,13 @@ async function run(engine, total) {
   assert.equal(sum(witnesses.map((witness) => witness.received)), stats.deliveries);
   assert.equal(stats.deliveries, sum(stats.shards.map((shard) => shard.deliveries)));
   assert.equal(stats.connections_closed.client, visits);
-  assert.ok(visits > COMERS);
+  assert.ok(visits >= COMERS);
   return { stats, visits };
 }
 
 const full = scaled(1_000_000, 20_000);
-for (const [shards, total] of [[1, full / 20], [2, full / 20], [16, full / 20], [4, full]])
+const part = Math.max(full / 20, 10_000);
+for (const [shards, total] of [[1, part], [2, part], [16, part], [4, full]])
   test(`${Math.ceil(total)} messages over ${GROUPS} groups on ${shards} shards`, async (t) => {
     await withEngine({ shards, config: UNLIMITED }, async (engine) => {
       const begun = Date.now();
