@@ -71,7 +71,7 @@ function starters(config) {
   return all;
 }
 
-// With --against the peer is the other build, shard for shard.
+// With --against the peer is the other build, shard for shard; the bars are for other peers.
 function contendersOf(item) {
   if (setup.against) {
     const first = item.contenders[0];
@@ -80,19 +80,21 @@ function contendersOf(item) {
   return item.contenders.filter((name) => setup.uws || name.startsWith('engine'));
 }
 
-function chosen() {
-  const unknown = options.case.filter((name) => !cases.some((c) => c.name === name));
+function selected() {
+  const all = setup.against ? cases.map((item) => ({ ...item, bars: {} })) : cases;
+  const unknown = options.case.filter((name) => !all.some((c) => c.name === name));
   if (unknown.length) {
     console.error(`fanout: --case ${unknown[0]}: no such case; --list shows them`);
     process.exit(2);
   }
-  return options.case.length ? cases.filter((c) => options.case.includes(c.name)) : cases;
+  return options.case.length ? all.filter((c) => options.case.includes(c.name)) : all;
 }
 
 async function measure(start, item, name) {
   const server = await start[name]();
   try {
-    const args = [...item.load, ...(item.own?.[name] ?? []), '--seconds', setup.seconds];
+    const own = item.own?.[name.replace('against', 'engine')] ?? [];
+    const args = [...item.load, ...own, '--seconds', setup.seconds];
     const result = await load({ path: setup.generator, cores: setup.loadCores, server, args });
     if (!result.out.trim()) throw new Error(result.errors.trim() || 'shardcast-load said nothing');
     return { ...JSON.parse(result.out), status: result.status, errors: result.errors.trim() };
@@ -146,15 +148,15 @@ async function main() {
   const start = starters(config);
   const facts = machine({ root: options.root, ...setup });
   const results = [];
-  for (const item of chosen()) {
-    if (contendersOf(item).length === 0) continue;
+  const items = selected();
+  for (const item of items) {
     const result = summarise(item, await runCase(item, start));
     results.push(result);
     process.stderr.write(`${caseLines(item, result).join('\n')}\n`);
     mkdirSync(path.dirname(setup.json), { recursive: true });
     writeFileSync(setup.json, JSON.stringify({ machine: facts, setup, results }, null, 1));
   }
-  console.log(tableOf(facts, setup, results).join('\n'));
+  console.log(tableOf(facts, setup, items, results).join('\n'));
   return results.some((result) => result.failures.length) ? 1 : 0;
 }
 

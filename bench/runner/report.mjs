@@ -1,5 +1,5 @@
 // From rounds to a table: medians with their range, ratios, bars, and what to doubt.
-import { cases, figures, shown } from './cases.mjs';
+import { figures, shown } from './cases.mjs';
 import { median, show, showRatio, showSummary } from './statistics.mjs';
 
 const names = {
@@ -100,10 +100,10 @@ export function caseLines(item, result) {
   return lines;
 }
 
-function notesOf(results) {
+function notesOf(items, results) {
   const notes = [];
-  for (const result of results) {
-    const item = cases.find((c) => c.name === result.name);
+  for (const [i, result] of results.entries()) {
+    const item = items[i];
     for (const name of result.contenders)
       for (const doubt of doubts(item, result, name))
         notes.push(`- ${result.title}, ${names[name]}: ${doubt}.`);
@@ -113,7 +113,7 @@ function notesOf(results) {
 }
 
 // The whole run as Markdown, for bench/README.md.
-export function tableOf(facts, setup, results) {
+export function tableOf(facts, setup, items, results) {
   const on = (list) => list || 'any core';
   const lines = [
     `${facts.date}; ${facts.processor}, ${facts.memory}; ${facts.system}; ${facts.engine};` +
@@ -125,8 +125,8 @@ export function tableOf(facts, setup, results) {
     '| case | figure | Shardcast: median (range) | peer | its median (range) | ratio | bar | |',
     '|---|---|---|---|---|---|---|---|',
   ];
-  for (const result of results) {
-    const item = cases.find((c) => c.name === result.name);
+  for (const [i, result] of results.entries()) {
+    const item = items[i];
     let title = item.title;
     for (const r of rowsOf(item, result)) {
       lines.push(
@@ -136,6 +136,6 @@ export function tableOf(facts, setup, results) {
       title = '';
     }
   }
-  const notes = notesOf(results);
+  const notes = notesOf(items, results);
   return notes.length ? [...lines, '', 'To be read with care:', '', ...notes] : lines;
 }
