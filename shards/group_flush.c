@@ -307,6 +307,9 @@ void group_flush_all(struct group_table *groups)
 {
     struct group *group;
 
+    /* What is critical in any group goes before all the rest. */
+    for (group = groups->dirty; group; group = group->next_dirty)
+        log_flush(groups, group, LOG_CRITICAL);
     while ((group = groups->dirty)) {
         groups->dirty = group->next_dirty;
         group_flush(groups, group);

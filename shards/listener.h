@@ -4,6 +4,7 @@
 #define SHARDCAST_SHARDS_LISTENER_H
 
 #include <stdbool.h>
+#include <stdint.h>
 #include <sys/socket.h>
 #include <uv.h>
 
@@ -17,9 +18,12 @@ struct listener;
 typedef bool (*listener_accepted)(struct shard *shard, int fd);
 
 /* Listens on `address`; where its port is 0 a free one is taken and written there. With `first` the
- * address must not be in use, by SO_REUSEPORT neither. ERR_SYS: errno says why. */
+ * address must not be in use, by SO_REUSEPORT neither. A peer that acknowledges nothing for
+ * `dead_ms` milliseconds is gone (TCP_USER_TIMEOUT; 0: as long as the system has it). ERR_SYS:
+ * errno says why. */
 int listener_new(struct listener **listener, struct shard *shard, struct sockaddr_storage *address,
-                 socklen_t bytes, bool first, listener_accepted accepted) MUST_CHECK;
+                 socklen_t bytes, bool first, uint32_t dead_ms,
+                 listener_accepted accepted) MUST_CHECK;
 
 /* Goes on after a stop for want of room or fds; nothing happens if there was none. */
 void listener_resume(struct listener *listener);
