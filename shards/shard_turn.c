@@ -12,6 +12,9 @@
 /* Bytes of messages after which the logs are flushed, so that a long turn delivers as it goes. */
 #define FLUSH_BYTES (256u << 10)
 
+/* Time after which a turn takes no more from the inbox, so that sockets are not kept waiting. */
+#define TURN_NS 4000000u
+
 #define SWEEP_TICKS WHEEL_PER_SECOND
 
 void shard_turn_begins(struct shard *shard)
@@ -190,11 +193,14 @@ static void take_inbox(struct shard *shard)
     for (int i = 0; i < BATCHES_PER_TURN && (batch = inbox_pop(inbox)); i++) {
         bytes += batch->payload_bytes;
         take_batch(shard, batch);
-        if (bytes > FLUSH_BYTES) {
-            group_flush_all(&shard->groups);
-            bytes = 0;
-        }
+        if (bytes < FLUSH_BYTES)
+            continue;
+        group_flush_all(&shard->groups);
+        bytes = 0;
+        if (shard_clock(shard) - shard->now_ns > TURN_NS)
+            break;
     }
+    /* What is left keeps the loop from sleeping: see inbox_sleep(). */
 }
 
 /* Handles */
