@@ -22,24 +22,16 @@ struct rate_window {
     uint64_t ring[]; /* times in ns, or counts */
 };
 
-/* The window in which `max_rate` is kept, made anew where there is none or one of the other kind.
- * A change of kind forgets the last second: it follows a reload only. */
-static struct rate_window *window_for(struct rate_window **window, uint32_t max_rate)
+static struct rate_window *window_new(bool exact)
 {
-    bool exact = max_rate <= RATE_EXACT_MAX;
-    struct rate_window *made = *window;
     uint32_t room = exact ? FIRST_ROOM : BUCKETS + 1;
+    struct rate_window *w = calloc(1, sizeof(*w) + room * sizeof(uint64_t));
 
-    if (made && made->exact == exact)
-        return made;
-    made = calloc(1, sizeof(*made) + room * sizeof(uint64_t));
-    if (!made)
-        return NULL;
-    made->exact = exact;
-    made->room = room;
-    free(*window);
-    *window = made;
-    return made;
+    if (w) {
+        w->exact = exact;
+        w->room = room;
+    }
+    return w;
 }
 
 /* Doubles the ring, and lays the times from its start. */
@@ -83,6 +75,12 @@ static int take_exact(struct rate_window **window, uint32_t max_rate, uint64_t n
     return 0;
 }
 
+/* The oldest bucket that is in the window while `bucket` is the newest. */
+static uint64_t oldest_bucket(uint64_t bucket)
+{
+    return bucket < BUCKETS ? 0 : bucket - BUCKETS;
+}
+
 static int take_counted(struct rate_window *w, uint32_t max_rate, uint64_t now, uint64_t *retry_ns)
 {
     uint64_t bucket = now / BUCKET_NS;
@@ -101,7 +99,7 @@ static int take_counted(struct rate_window *w, uint32_t max_rate, uint64_t now, 
         *leaving = 0;
     }
     if (w->count >= max_rate) {
-        uint64_t oldest = bucket - BUCKETS;
+        uint64_t oldest = oldest_bucket(bucket);
         uint32_t gone = 0;
 
         for (; oldest <= bucket && w->count - gone >= max_rate; oldest++)
@@ -113,6 +111,48 @@ static int take_counted(struct rate_window *w, uint32_t max_rate, uint64_t now, 
     w->count++;
     w->last = now;
     return 0;
+}
+
+/* Lays what a window holds into *made, one of the other kind. Messages of a bucket then count as
+ * old as its last moment, so that none leaves too early. */
+static int window_convert(const struct rate_window *old, struct rate_window **made)
+{
+    uint64_t retry_ns;
+
+    for (uint32_t i = 0; old->exact && i < old->count; i++)
+        if (take_counted(*made, UINT32_MAX, old->ring[(old->oldest + i) % old->room], &retry_ns))
+            return ERR_NOMEM;
+    if (old->exact)
+        return 0;
+    for (uint64_t bucket = oldest_bucket(old->bucket); bucket <= old->bucket; bucket++) {
+        uint64_t end = (bucket + 1) * BUCKET_NS - 1, time = end < old->last ? end : old->last;
+
+        for (uint64_t n = old->ring[bucket % old->room]; n; n--)
+            if (take_exact(made, UINT32_MAX, time, &retry_ns))
+                return ERR_NOMEM;
+    }
+    return 0;
+}
+
+/* The window in which `max_rate` is kept: made where there is none, and converted where a reload
+ * has changed its kind. */
+static struct rate_window *window_for(struct rate_window **window, uint32_t max_rate)
+{
+    bool exact = max_rate <= RATE_EXACT_MAX;
+    struct rate_window *made;
+
+    if (*window && (*window)->exact == exact)
+        return *window;
+    made = window_new(exact);
+    if (!made)
+        return NULL;
+    if (*window && window_convert(*window, &made)) {
+        free(made);
+        return NULL;
+    }
+    free(*window);
+    *window = made;
+    return made;
 }
 
 int rate_window_take(struct rate_window **window, uint32_t max_rate, uint64_t now,
