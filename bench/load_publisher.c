@@ -27,8 +27,9 @@ struct publisher {
 
     struct schedule schedule;
     struct publish_result result;
-    uint64_t base; /* the pool's progress when the schedule began */
-    uint32_t turn; /* which group is next, from schedule.first */
+    uint64_t base;    /* the pool's progress when the schedule began */
+    uint64_t free_ns; /* when the server last let go on after it had held up */
+    uint32_t turn;    /* which group is next, from schedule.first */
     pthread_t thread;
     bool running;
     atomic_bool done;
@@ -79,6 +80,7 @@ static size_t encode_next(struct publisher *publisher, uint8_t *out, uint64_t in
         stamp.sequence = ++publisher->sequences[stamp.group];
         if (++publisher->turn == schedule->groups)
             publisher->turn = 0;
+        publisher->free_ns = 0;
     }
     return producer_encode(publisher->producer, out, &stamp);
 }
@@ -113,13 +115,15 @@ static bool wait_window(struct publisher *publisher, uint64_t more, uint64_t dea
             break;
     }
     atomic_store(&pool->wanted, 0);
-    publisher->result.windowed_ns += monotonic_ns() - since;
+    publisher->free_ns = monotonic_ns();
+    publisher->result.windowed_ns += publisher->free_ns - since;
     return fits;
 }
 
 static int send_batch(struct publisher *publisher, size_t size, uint64_t messages)
 {
     struct publish_result *result = &publisher->result;
+    uint64_t blocked = result->blocked_ns;
 
     if (producer_send(publisher->producer, publisher->batch, size, &result->blocked_ns) < 0) {
         result->failed = true;
@@ -127,6 +131,8 @@ static int send_batch(struct publisher *publisher, size_t size, uint64_t message
     }
     result->sent += messages;
     result->ended_ns = monotonic_ns();
+    if (result->blocked_ns > blocked)
+        publisher->free_ns = result->ended_ns;
     atomic_store_explicit(&publisher->sent, result->sent, memory_order_relaxed);
     return 0;
 }
@@ -149,11 +155,11 @@ static void run_open_loop(struct publisher *publisher)
     struct publish_result *result = &publisher->result;
     double interval = 1e9 * schedule->burst / schedule->rate;
     uint64_t deadline = result->began_ns + (uint64_t)(schedule->seconds * 1e9);
-    uint64_t queued = 0, excused = 0;
+    uint64_t queued = 0;
 
     while (queued < result->due) {
         uint64_t due = result->began_ns + (uint64_t)(interval * (double)(queued / schedule->burst));
-        uint64_t now, excuse = result->blocked_ns + result->windowed_ns, batch = 0;
+        uint64_t now, batch = 0;
         size_t size = 0;
 
         wait_until(due);
@@ -161,10 +167,9 @@ static void run_open_loop(struct publisher *publisher)
         if (now > deadline + LATE_MAX_NS ||
             !wait_window(publisher, schedule->burst, deadline + LATE_MAX_NS))
             break;
-        /* Late for the server's sake since the last burst: not this side's fault. */
-        latency_add(&result->lag,
-                    now - due > excuse - excused ? now - due - (excuse - excused) : 0);
-        excused = excuse;
+        /* While the server holds up, lateness is not this side's fault. */
+        now = monotonic_ns();
+        latency_add(&result->lag, now - (due > publisher->free_ns ? due : publisher->free_ns));
         do {
             size += encode_next(publisher, publisher->batch + size, due);
             batch++;

@@ -4,8 +4,8 @@ import os from 'node:os';
 import path from 'node:path';
 import { parseArgs } from 'node:util';
 import { cases, figures } from './cases.mjs';
-import { machine } from './machine.mjs';
-import { caseLines, tableOf } from './report.mjs';
+import { machine, quiet } from './machine.mjs';
+import { caseLines, DISTURBED, tableOf, waited } from './report.mjs';
 import { load, startEngine, startUws, stop } from './servers.mjs';
 import { summary } from './statistics.mjs';
 
@@ -15,6 +15,7 @@ const { values: options } = parseArgs({
     rounds: { type: 'string', default: '' },
     seconds: { type: 'string', default: '' },
     quick: { type: 'boolean', default: false },
+    patient: { type: 'string', default: '0' },
     case: { type: 'string', multiple: true, default: [] },
     list: { type: 'boolean', default: false },
     engine: { type: 'string' },
@@ -35,6 +36,7 @@ const setup = {
   uws: options.uws,
   rounds: Number(options.rounds || (options.quick ? 2 : 5)),
   seconds: Number(options.seconds || (options.quick ? 1.5 : 4)),
+  patient: Number(options.patient),
   // One core for the server and one for the generator; with 2 shards the server has 2, and on a
   // machine of 2 cores the generator shares the second one.
   serverCores: options['server-cores'] ?? (cores > 1 ? '0' : ''),
@@ -91,6 +93,7 @@ function selected() {
 }
 
 async function measure(start, item, name) {
+  await quiet(setup.patient);
   const server = await start[name]();
   try {
     const own = item.own?.[name.replace('against', 'engine')] ?? [];
@@ -103,6 +106,20 @@ async function measure(start, item, name) {
   }
 }
 
+// One measurement that counts: with --patient, the least disturbed of up to three. How long the server
+// waited for its core decides, never what was measured. (With 2 shards on 2 cores the generator itself
+// is in the way; nothing is repeated for that.)
+async function measurePatiently(start, item, name) {
+  let best = null;
+  for (let tries = 0; tries < 3; tries++) {
+    const result = await measure(start, item, name);
+    if (!best || waited(result) < waited(best)) best = result;
+    if (!setup.patient || item.contenders[0] === 'engine-2' || waited(best) < DISTURBED) break;
+    process.stderr.write(`==> disturbed: the server waited ${(100 * waited(result)).toFixed(0)} %\n`);
+  }
+  return best;
+}
+
 // All rounds of one case. What fails is kept and told, and the other contenders go on.
 async function runCase(item, start) {
   const contenders = contendersOf(item);
@@ -112,7 +129,7 @@ async function runCase(item, start) {
     for (const name of contenders) {
       process.stderr.write(`==> ${item.name}: round ${round + 1} of ${setup.rounds}, ${name}\n`);
       try {
-        const result = await measure(start, item, name);
+        const result = await measurePatiently(start, item, name);
         if (result.status !== 0)
           failures.push(`${name}: ${result.errors || JSON.stringify(result.measurement.faults)}`);
         rounds[name].push(result);

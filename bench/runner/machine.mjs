@@ -17,6 +17,27 @@ function debian() {
   return /^PRETTY_NAME="?([^"\n]*)/m.exec(readFileSync('/etc/os-release', 'utf8'))?.[1] ?? os.type();
 }
 
+// Busy time of all cores since the machine started, in ticks of 10 ms.
+function busyTicks() {
+  const [user, nice, system, , , irq, softirq, steal] = readFileSync('/proc/stat', 'utf8')
+    .split('\n')[0]
+    .trim()
+    .split(/\s+/)
+    .slice(1)
+    .map(Number);
+  return user + nice + system + irq + softirq + steal;
+}
+
+// Waits until the machine has been idle for half a second (3 % of a core is idle), at most `seconds`.
+export async function quiet(seconds) {
+  const end = Date.now() + 1000 * seconds;
+  while (Date.now() < end) {
+    const before = busyTicks();
+    await new Promise((resolve) => setTimeout(resolve, 500));
+    if (busyTicks() - before <= 1.5) return;
+  }
+}
+
 export function machine({ root, engine, against, uws }) {
   const facts = {
     date: new Date().toISOString().slice(0, 10),

@@ -12,7 +12,12 @@ const names = {
   'uws-handler': 'uWebSockets, publishing in its handler',
 };
 
-const DISTURBED = 0.05; // of the time, the server waited for its core
+export const DISTURBED = 0.05; // of the time, the server waited for its core
+
+// The share of the time for which a server was ready to run and had no core.
+export function waited({ measurement }) {
+  return measurement.seconds > 0 ? measurement.server.wait_ns / (measurement.seconds * 1e9) : 0;
+}
 
 // Why a contender's figures should be read with care: said per row, not hidden.
 function doubts(item, result, name) {
@@ -23,11 +28,11 @@ function doubts(item, result, name) {
     ? rounds.filter((r) => r.connect.generator_busy > 0.9).length
     : measured.filter((m) => m.generator.limited).length;
   const behind = measured.filter((m) => m.behind).length;
-  const waited = median(measured.map((m) => m.server.wait_ns / (m.seconds * 1e9)));
+  const share = median(rounds.map(waited));
   if (limited) texts.push(`generator-limited in ${limited} of ${rounds.length}`);
   if (behind) texts.push(`did not hold the rate in ${behind} of ${rounds.length}`);
-  if (waited > DISTURBED)
-    texts.push(`waited for its core ${(100 * waited).toFixed(0)} % of the time`);
+  if (share > DISTURBED)
+    texts.push(`waited for its core ${(100 * share).toFixed(0)} % of the time`);
   return texts;
 }
 
