@@ -9,6 +9,7 @@
 struct queue {
     ck_ring_t ring;
     ck_ring_buffer_t *slots;
+    _Alignas(64) atomic_uint_fast64_t bytes; /* of messages in it */
 };
 
 struct inbox {
@@ -20,13 +21,12 @@ struct inbox {
     struct batch *held; /* popped from the normal queue, waits for what is critical before it */
 
     /* shared: written by senders and owner */
-    _Alignas(64) atomic_uint_fast64_t bytes; /* of messages in both queues */
-    atomic_uint_fast64_t full;               /* pushes refused */
+    _Alignas(64) atomic_uint_fast64_t full; /* pushes refused */
     _Alignas(64) atomic_bool sleeping;
     _Alignas(64) struct queue queues[2];
 };
 
-_Static_assert(offsetof(struct inbox, sleeping) - offsetof(struct inbox, bytes) >= 64,
+_Static_assert(offsetof(struct inbox, sleeping) - offsetof(struct inbox, full) >= 64,
                "each shared field has a cache line of its own");
 
 struct inbox *inbox_new(uint32_t slots, uint64_t bytes_max)
@@ -37,13 +37,13 @@ struct inbox *inbox_new(uint32_t slots, uint64_t bytes_max)
         return NULL;
     inbox->held = NULL;
     inbox->bytes_max = bytes_max;
-    atomic_init(&inbox->bytes, 0);
     atomic_init(&inbox->full, 0);
     atomic_init(&inbox->sleeping, false);
     inbox->fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
     for (int i = 0; i < 2; i++) {
         inbox->queues[i].slots = calloc(slots, sizeof(ck_ring_buffer_t));
         ck_ring_init(&inbox->queues[i].ring, slots);
+        atomic_init(&inbox->queues[i].bytes, 0);
     }
     if (inbox->fd < 0 || !inbox->queues[0].slots || !inbox->queues[1].slots) {
         inbox_free(inbox);
@@ -93,29 +93,33 @@ static struct batch *queue_pop(struct queue *queue)
     if (!ck_ring_dequeue_mpmc(&queue->ring, queue->slots, &batch))
         return NULL;
     RING_ACQUIRE(queue);
+    uint32_t bytes = ((struct batch *)batch)->payload_bytes;
+    if (bytes)
+        atomic_fetch_sub_explicit(&queue->bytes, bytes, memory_order_relaxed);
     return batch;
 }
 
-static int inbox_refuse(struct inbox *inbox, uint32_t bytes)
+static int inbox_refuse(struct inbox *inbox, struct queue *queue, uint32_t bytes)
 {
-    atomic_fetch_sub_explicit(&inbox->bytes, bytes, memory_order_relaxed);
+    atomic_fetch_sub_explicit(&queue->bytes, bytes, memory_order_relaxed);
     atomic_fetch_add_explicit(&inbox->full, 1, memory_order_relaxed);
     return ERR_FULL;
 }
 
 int inbox_push_mpmc(struct inbox *inbox, enum inbox_queue which, struct batch *batch)
 {
+    struct queue *queue = &inbox->queues[which];
     uint32_t bytes = batch->payload_bytes;
 
     /* Relaxed: a bound on memory, nothing is ordered by it. A batch larger than the bound passes
      * when nothing else is under way. */
     if (bytes) {
-        uint64_t before = atomic_fetch_add_explicit(&inbox->bytes, bytes, memory_order_relaxed);
+        uint64_t before = atomic_fetch_add_explicit(&queue->bytes, bytes, memory_order_relaxed);
         if (before && before + bytes > inbox->bytes_max)
-            return inbox_refuse(inbox, bytes);
+            return inbox_refuse(inbox, queue, bytes);
     }
-    if (!queue_push(&inbox->queues[which], batch))
-        return inbox_refuse(inbox, bytes);
+    if (!queue_push(queue, batch))
+        return inbox_refuse(inbox, queue, bytes);
     return 0;
 }
 
@@ -152,8 +156,6 @@ struct batch *inbox_pop(struct inbox *inbox)
         batch = inbox->held;
         inbox->held = NULL;
     }
-    if (batch && batch->payload_bytes)
-        atomic_fetch_sub_explicit(&inbox->bytes, batch->payload_bytes, memory_order_relaxed);
     return batch;
 }
 

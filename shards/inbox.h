@@ -19,7 +19,7 @@ enum inbox_queue { INBOX_CRITICAL, INBOX_NORMAL };
 struct inbox;
 
 /* `slots` batches each, a power of two of at least 4 (one slot stays empty); a push beyond
- * `bytes_max` bytes of messages under way is full, too, unless the queue is empty of messages.
+ * `bytes_max` bytes of messages in its queue is full, too, unless there are none.
  * NULL: out of memory or no eventfd. */
 struct inbox *inbox_new(uint32_t slots, uint64_t bytes_max) MUST_CHECK;
 

@@ -370,28 +370,40 @@ static void on_read(uv_stream_t *stream, ssize_t got, const uv_buf_t *buffer)
     }
 }
 
+/* Goes on with one that had to wait. */
+static void take_up(struct producer *producer)
+{
+    consume(producer, producer->input, producer->input_size);
+    if (!producer->ended && !producer->waiting && !producer->peer_done)
+        uv_read_start((uv_stream_t *)&producer->tcp, on_allocate, on_read);
+}
+
 void producer_take_waiting(struct shard *shard)
 {
-    if (!shard->producers.waiting.count)
-        return;
-    struct slot_list list = slot_list_take(&shard->producers.waiting);
+    struct slot_list *waiting = &shard->producers.waiting;
+    struct slot_list list, passed = {NULL, 0, 0};
 
+    if (!waiting->count)
+        return;
+    list = slot_list_take(waiting);
     for (uint32_t i = 0; i < list.count; i++) {
         struct producer *producer = slot_table_get(&shard->producers.slots, list.refs[i]);
 
         if (!producer)
             continue;
-        if (must_wait(producer)) {
-            if (!shard->input_budget)
-                shard_again(shard);
-            slot_list_add(&shard->producers.waiting, producer->ref);
-            continue;
-        }
-        consume(producer, producer->input, producer->input_size);
-        if (!producer->ended && !producer->waiting && !producer->peer_done)
-            uv_read_start((uv_stream_t *)&producer->tcp, on_allocate, on_read);
+        if (must_wait(producer))
+            slot_list_add(&passed, producer->ref);
+        else
+            take_up(producer);
     }
+    /* Those who were passed by come first next time, before those who had their turn. */
+    for (uint32_t i = 0; i < waiting->count; i++)
+        slot_list_add(&passed, waiting->refs[i]);
+    slot_list_free(waiting);
     slot_list_free(&list);
+    *waiting = passed;
+    if (waiting->count && !shard->input_budget)
+        shard_again(shard);
 }
 
 /* Birth and death */
