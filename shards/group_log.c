@@ -82,7 +82,7 @@ static struct segment *log_room(struct group_log *log, struct segment_pool *pool
 
     if (tail && tail->capacity - tail->used >= bytes)
         return tail;
-    if (tail)
+    if (tail && tail->size_class != NO_CLASS)
         size_class = tail->size_class < 3 ? tail->size_class + 1 : 3;
     while (class_bytes[size_class] < bytes)
         size_class++;
