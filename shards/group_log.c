@@ -286,13 +286,9 @@ void log_cursor_detach(struct log_cursor *cursor)
 
 void group_log_trim(struct group_log *log, struct segment_pool *pool)
 {
-    while (log->head && !log->head->cursors) {
+    while (log->head && !log->head->cursors && log->head->base + log->head->used <= log->flushed) {
         struct segment *segment = log->head;
 
-        if (segment == log->flush_segment && log->flushed != log->end)
-            return;
-        if (segment->base + segment->used > log->flushed)
-            return;
         log->head = segment->next;
         if (segment == log->flush_segment)
             log->flush_segment = log->head;
