@@ -89,7 +89,11 @@ static void random_turns_match_a_model(void **state)
             uint32_t to = (uint32_t)rng_below(&rng, SHARDS + 1);
             unsigned queue = (unsigned)rng_below(&rng, to == MAIN ? 2 : 3);
 
-            play_add(play, to, queue, turn, (uint32_t)rng_below(&rng, 400));
+            uint32_t payload_bytes = (uint32_t)rng_below(&rng, 400);
+
+            if (rng_once_in(&rng, 10))
+                payload_bytes = 2 << 20; /* ends its batch, and waits until its queue is empty */
+            play_add(play, to, queue, turn, payload_bytes);
         }
         if (rng_once_in(&rng, 3))
             play_own(play);

@@ -283,6 +283,9 @@ static void a_change_of_the_limit_does_not_forget_the_last_second(void **state)
     for (unsigned i = 0; i < 2000; i++)
         check_close(&trial, 11000);
     assert_int_equal(trial.count, 11000);
+    check_close(&trial, 10000); /* the newest are not a bucket's age old */
+    check_close(&trial, 11000);
+    assert_int_equal(trial.count, 11000);
     trial.now += 500 * MS;
     check_close(&trial, 10000);
     check_close(&trial, 5);
