@@ -1,7 +1,6 @@
 #include "shards/origin.h"
 
 #include <arpa/inet.h>
-#include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 
@@ -25,22 +24,39 @@ static struct name_view origin_authority(struct name_view origin)
     return rest;
 }
 
-/* The host alone: without port, and without the brackets of an IPv6 address. */
-static struct name_view authority_host(struct name_view authority)
-{
-    struct name_view host = authority;
-    const char *end;
+/* host[:port], taken apart. */
+struct authority {
+    struct name_view host; /* without the brackets of an IPv6 address */
+    unsigned port;         /* 0: none is named */
+};
 
-    if (host.size && host.bytes[0] == '[') {
-        end = memchr(host.bytes, ']', host.size);
-        if (!end)
-            return (struct name_view){NULL, 0};
-        return (struct name_view){host.bytes + 1, (uint32_t)(end - host.bytes - 1)};
+/* False: the text is none (RFC 3986 section 3.2, without a user). */
+static bool authority_parse(struct authority *authority, struct name_view text)
+{
+    if (!text.size)
+        return false;
+
+    bool brackets = text.bytes[0] == '[';
+    const char *end = text.bytes + text.size, *host = text.bytes + brackets;
+    const char *host_end = memchr(text.bytes, brackets ? ']' : ':', text.size);
+
+    if (!host_end && !brackets)
+        host_end = end;
+    if (!host_end || host_end == host)
+        return false;
+    authority->host = (struct name_view){host, (uint32_t)(host_end - host)};
+    authority->port = 0;
+
+    const char *at = host_end + brackets;
+
+    if (at < end && *at++ != ':')
+        return false;
+    for (; at < end; at++) {
+        if (*at < '0' || *at > '9' || authority->port > 6553)
+            return false;
+        authority->port = authority->port * 10 + (unsigned)(*at - '0');
     }
-    end = host.size ? memchr(host.bytes, ':', host.size) : NULL;
-    if (end)
-        host.size = (uint32_t)(end - host.bytes);
-    return host;
+    return authority->port <= 65535;
 }
 
 static bool is_loopback(struct name_view host)
@@ -60,26 +76,16 @@ static bool is_loopback(struct name_view host)
     return inet_pton(AF_INET6, text, &v6) == 1 && IN6_IS_ADDR_LOOPBACK(&v6);
 }
 
-/* The port that the authority names, or its scheme's. */
-static unsigned authority_port(struct name_view authority, bool secure)
-{
-    const char *end = authority.bytes + authority.size, *at = end;
-
-    while (at > authority.bytes && at[-1] >= '0' && at[-1] <= '9')
-        at--;
-    if (at == end || at == authority.bytes || at[-1] != ':')
-        return secure ? 443 : 80;
-    return (unsigned)strtoul(at, NULL, 10);
-}
-
 /* Whether a page of this origin was served by the host and port that it connects to. */
-static bool same_host(struct name_view origin, struct name_view authority, struct name_view host)
+static bool same_host(struct name_view origin, const struct authority *page, struct name_view host)
 {
     bool secure = origin.size > 6 && !strncasecmp(origin.bytes, "https:", 6);
-    struct name_view a = authority_host(authority), b = authority_host(host);
+    unsigned port = secure ? 443 : 80; /* where none is named */
+    struct authority here;
 
-    return host.bytes && a.size && same_text(a, b.bytes, b.size) &&
-           authority_port(authority, secure) == authority_port(host, secure);
+    return host.bytes && authority_parse(&here, host) &&
+           same_text(page->host, here.host.bytes, here.host.size) &&
+           (page->port ? page->port : port) == (here.port ? here.port : port);
 }
 
 bool origin_allowed(const struct settings *settings, const struct http_request *request)
@@ -96,8 +102,10 @@ bool origin_allowed(const struct settings *settings, const struct http_request *
     }
     if (settings->origin_count)
         return false;
-    struct name_view authority = origin_authority(origin);
-    return authority.bytes &&
-           (same_host(origin, authority, request->host) ||
-            (settings->clients_on_loopback && is_loopback(authority_host(authority))));
+
+    struct authority page;
+
+    return authority_parse(&page, origin_authority(origin)) &&
+           (same_host(origin, &page, request->host) ||
+            (settings->clients_on_loopback && is_loopback(page.host)));
 }
