@@ -8,6 +8,7 @@ import { readFile } from 'node:fs/promises';
 import http from 'node:http';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
+import { after } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { SLOW, until, within } from './util.mjs';
 
@@ -21,8 +22,20 @@ const REPORT = /ERROR: \w+Sanitizer|WARNING: ThreadSanitizer|runtime error:|Leak
 
 const running = new Set();
 const folders = new Set();
-process.on('exit', () => {
+/** A program that must not outlive the tests of this file. */
+export function startProgram(program, args, options) {
+  const child = spawn(program, args, options);
+  running.add(child);
+  child.on('close', () => running.delete(child));
+  return child;
+}
+
+const killAll = () => {
   for (const child of running) child.kill('SIGKILL');
+};
+after(killAll); // a test that failed may have left some, and their sockets keep this process
+process.on('exit', () => {
+  killAll();
   for (const folder of folders) rmSync(folder, { recursive: true, force: true });
 });
 
@@ -43,8 +56,7 @@ export function temporaryFolder() {
 
 /** Runs a program to its end. Returns {status, stdout, stderr}; stdout is text. */
 export function runProgram(name, args, { env = {}, input, ms = 30000 } = {}) {
-  const child = spawn(path.join(BIN_DIR, name), args, { env: cleanEnvironment(env) });
-  running.add(child);
+  const child = startProgram(path.join(BIN_DIR, name), args, { env: cleanEnvironment(env) });
   const out = [];
   const err = [];
   child.stdout.on('data', (chunk) => out.push(chunk));
@@ -54,7 +66,6 @@ export function runProgram(name, args, { env = {}, input, ms = 30000 } = {}) {
   const ended = new Promise((resolve, reject) => {
     child.on('error', reject);
     child.on('close', (status, signal) => {
-      running.delete(child);
       const stderr = Buffer.concat(err).toString();
       resolve({ status: status ?? signal, stdout: Buffer.concat(out).toString(), stderr });
     });
@@ -73,7 +84,6 @@ export class Engine {
     this.file = file;
     this.ended = new Promise((resolve) => {
       child.on('close', (status, signal) => {
-        running.delete(child);
         if (this.#partial) this.#line(this.#partial);
         resolve(status ?? signal);
       });
@@ -204,13 +214,12 @@ export async function startEngine({ shards = 2, config = {}, args = [], env = {}
   if (file) writeFileSync(file, typeof config === 'string' ? config : JSON.stringify(config));
   const any = '127.0.0.1:0';
   const [program, ...before] = [...WRAP, path.join(BIN_DIR, 'shardcastd')];
-  const child = spawn(
+  const child = startProgram(
     program,
     [...before, ...(file ? ['--config', file] : []), '--listen', any, '--producers', any, '--admin', any,
       ...(shards ? ['--shards', String(shards)] : []), ...args],
     { env: cleanEnvironment(env), stdio: ['ignore', 'inherit', 'pipe'] },
   );
-  running.add(child);
   const engine = new Engine(child, file);
   const early = engine.ended.then((status) => {
     throw new Error(`the engine ended with ${status}: ${engine.log.join('\n')}`);
