@@ -43,7 +43,6 @@ struct counters {
     counter refused[REFUSAL_COUNT];
 
     /* as the home of groups */
-    counter groups; /* that the home knows, with members or not */
     counter messages_routed;
     counter active_groups; /* with a member, other than experiments, users and everyone */
     counter active_experiments;

@@ -86,23 +86,16 @@ static void group_rest(struct home *home, struct home_group *group)
     home->resting = group;
 }
 
-/* Finds the group, or makes it. NULL: the engine has as many groups as it may, or no memory. */
-static struct home_group *group_get(struct home *home, const struct named *name)
+static struct home_group *group_new(struct home *home, const struct named *name, uint8_t category)
 {
-    struct named *found = table_find(home->groups, name->hash, name->name, name->size);
-    struct home_group *group;
+    struct home_group *group = calloc(1, sizeof(*group) + name->size);
 
-    if (found)
-        return (struct home_group *)found;
-    if (shard_groups_full(home->shard))
-        return NULL;
-    group = calloc(1, sizeof(*group) + name->size);
     if (!group)
         return NULL;
     memcpy(group->name, name->name, name->size);
     group->named = (struct named){name->hash, name->size, group->name};
     group->settings = settings_namespace(home->shard->settings, name->name, name->size);
-    group->category = (uint8_t)group_name_category(name->name, name->size);
+    group->category = category;
     group->epoch = next_epoch(home);
     group->used_ns = home->shard->now_ns;
     group->shards = &group->only;
@@ -111,8 +104,26 @@ static struct home_group *group_get(struct home *home, const struct named *name)
         group_free(group);
         return NULL;
     }
-    counter_add(&home->shard->counters->groups, 1);
     group_rest(home, group);
+    return group;
+}
+
+/* Finds the group, or makes it. NULL: the engine has as many groups as it may, or no memory. */
+static struct home_group *group_get(struct home *home, const struct named *name)
+{
+    struct named *found = table_find(home->groups, name->hash, name->name, name->size);
+
+    if (found)
+        return (struct home_group *)found;
+
+    uint8_t category = (uint8_t)group_name_category(name->name, name->size);
+    if (category == GROUP_ALL) /* everyone is none of limits.groups */
+        return group_new(home, name, category);
+    if (!shard_take_group(home->shard))
+        return NULL;
+    struct home_group *group = group_new(home, name, category);
+    if (!group)
+        shard_give_group(home->shard);
     return group;
 }
 
@@ -376,7 +387,8 @@ static bool group_sweep(struct home *home, struct home_group *group, uint64_t no
     if (group->members || now - group->used_ns < FORGET_NS)
         return false;
     table_remove(home->groups, &group->named);
-    counter_sub(&home->shard->counters->groups, 1);
+    if (group->category != GROUP_ALL)
+        shard_give_group(home->shard);
     group_free(group);
     return true;
 }

@@ -34,44 +34,37 @@ uint32_t shard_random(struct shard *shard)
     return (uint32_t)(shard->random >> 32);
 }
 
-bool shard_groups_full(const struct shard *shard)
+/* Takes one of at most `limit` (0: any number). Exact, whoever else takes at the same time. */
+static bool take_one(atomic_uint_fast64_t *taken, uint64_t limit)
 {
-    const struct world *world = shard->world;
-    uint64_t groups = 0;
+    uint64_t now = atomic_load_explicit(taken, memory_order_relaxed);
 
-    for (uint32_t i = 0; i < world->shards; i++)
-        groups += counter_read(&world->counters[i]->groups);
-    return groups >= (uint64_t)shard->settings->limits.groups + 1; /* everyone is none of them */
+    while (!limit || now < limit)
+        if (atomic_compare_exchange_weak_explicit(taken, &now, now + 1, memory_order_relaxed,
+                                                  memory_order_relaxed))
+            return true;
+    return false;
+}
+
+bool shard_take_group(struct shard *shard)
+{
+    return take_one(&shard->world->groups, shard->settings->limits.groups);
+}
+
+void shard_give_group(struct shard *shard)
+{
+    atomic_fetch_sub_explicit(&shard->world->groups, 1, memory_order_relaxed);
 }
 
 /* Accepting */
-
-/* Takes one of limits.connections, which is exact over all shards. */
-static bool take_connection(struct shard *shard, bool *counted)
-{
-    atomic_uint_fast64_t *sockets = &shard->world->sockets;
-    uint64_t limit = shard->settings->limits.connections;
-    uint64_t now = atomic_load_explicit(sockets, memory_order_relaxed);
-
-    *counted = true;
-    if (!limit) {
-        atomic_fetch_add_explicit(sockets, 1, memory_order_relaxed);
-        return true;
-    }
-    while (now < limit)
-        if (atomic_compare_exchange_weak_explicit(sockets, &now, now + 1, memory_order_relaxed,
-                                                  memory_order_relaxed))
-            return true;
-    *counted = false;
-    return false;
-}
 
 static bool client_accepted(struct shard *shard, int fd)
 {
     bool counted, over;
 
     shard_turn_begins(shard);
-    over = !take_connection(shard, &counted) || shard->sockets >= shard->socket_max;
+    counted = take_one(&shard->world->sockets, shard->settings->limits.connections);
+    over = !counted || shard->sockets >= shard->socket_max;
     connection_accept(shard, fd, over, counted);
     return shard->sockets < shard->socket_max + REFUSED_MAX;
 }

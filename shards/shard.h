@@ -30,7 +30,8 @@
 #define SHARD_MAGIC 0x73686172u
 
 /* What all shards know of the whole; immutable once the threads run, but for the two atomics, which
- * only accepting touches. Made by the engine, outlives the shards. */
+ * only accepting and the birth and death of groups touch. Made by the engine, outlives the
+ * shards. */
 struct world {
     uint32_t shards;
     struct inbox **inboxes;     /* shards + 1: the last is the main thread's */
@@ -41,6 +42,7 @@ struct world {
     struct sockaddr_storage clients, producers; /* to listen on; port 0 until the first shard has */
     socklen_t clients_bytes, producers_bytes;
     _Alignas(64) atomic_uint_fast64_t sockets; /* accepted clients, for limits.connections */
+    _Alignas(64) atomic_uint_fast64_t groups;  /* that homes know, for limits.groups */
 };
 
 /* How far a shard has got; told to the main thread by RECORD_STATE. */
@@ -119,8 +121,9 @@ static inline uint32_t shard_home(const struct shard *shard, uint64_t hash)
     return (uint32_t)(((unsigned __int128)hash * shard->world->shards) >> 64);
 }
 
-/* Whether the engine has as many groups as `limits.groups` allows. */
-bool shard_groups_full(const struct shard *shard);
+/* Takes one of `limits.groups`, if there is one left; and gives it back. */
+bool shard_take_group(struct shard *shard) MUST_CHECK;
+void shard_give_group(struct shard *shard);
 
 /* Called by whatever is the first event of a turn: notes when it began. */
 void shard_turn_begins(struct shard *shard);
