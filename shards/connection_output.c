@@ -146,10 +146,11 @@ void connection_carry_frame(struct connection *connection)
 /* Lags */
 
 /* Steps over frames that are not for this member, and says where the next such one begins; or the
- * place that those who keep up have reached, since what lies behind it is sent by the next flush. */
-static uint64_t lag_end(struct lag *lag, const struct group_log *log)
+ * place that those who keep up have reached, since what lies behind it is sent by the next flush.
+ */
+static uint64_t lag_end(const struct member *member, struct lag *lag, enum log_kind kind)
 {
-    uint64_t end = lag->limit == UINT64_MAX ? log->flushed : lag->limit;
+    uint64_t end = lag->limit == UINT64_MAX ? member_position(member, kind) : lag->limit;
 
     while (lag->skip_count && lag->skips[0] == lag->cursor.at) {
         log_cursor_step_over(&lag->cursor);
@@ -161,22 +162,22 @@ static uint64_t lag_end(struct lag *lag, const struct group_log *log)
 
 /* Sends what the member has yet to get of one log; with `frame_only` just the frame under way.
  * False: the socket takes no more, the turn's share is used up, or the connection is doomed. */
-static bool member_send(struct member *member, int kind, bool frame_only, uint64_t *share)
+static bool member_send(struct member *member, enum log_kind kind, bool frame_only, uint64_t *share)
 {
     struct connection *connection = member->connection;
     struct counters *counters = connection->shard->counters;
     struct lag *lag = member->lags[kind];
-    struct group_log *log = &member->group->logs[kind];
 
     for (;;) {
         struct iovec pieces[PIECES];
-        uint64_t bytes, end = lag_end(lag, log), at = lag->cursor.at;
+        uint64_t bytes, end = lag_end(member, lag, kind), at = lag->cursor.at;
         size_t rest;
 
         log_cursor_frame_rest(&lag->cursor, &rest);
-        assert(at <= end);
         if (frame_only)
             end = at + rest;
+        else if (at > end)
+            return true; /* skipped ahead of those who keep up: waits for them */
         else if (end - at > WRITE_BYTES)
             end = at + WRITE_BYTES;
         if (at == end) {
@@ -232,8 +233,12 @@ void connection_flush(struct connection *connection)
     if (connection->state == CONNECTION_OPEN || connection->state == CONNECTION_FINISHING) {
         if (!lags_flush(connection, &share))
             return;
-        for (unsigned i = 0; i < connection->member_count; i++)
-            member_flag(&connection->members[i], 0, ENTRY_BLOCKED | ENTRY_BEHIND);
+        for (unsigned i = 0; i < connection->member_count; i++) {
+            struct member *member = &connection->members[i];
+            bool behind = member->lags[LOG_CRITICAL] || member->lags[LOG_NORMAL];
+
+            member_flag(member, behind ? ENTRY_BEHIND : 0, ENTRY_BLOCKED | ENTRY_BEHIND);
+        }
     }
     connection_drained(connection);
 }

@@ -64,7 +64,8 @@ static struct group *group_get(struct group_table *groups, const struct named *n
 
 void group_release(struct group_table *groups, struct group *group)
 {
-    if (group->count || group->joining || group->lags || group->dirty)
+    if (group->count || group->joining || group->lags || group->dirty[LOG_CRITICAL] ||
+        group->dirty[LOG_NORMAL])
         return;
     table_remove(&groups->table, &group->named);
     group_free(groups, group);
@@ -290,6 +291,7 @@ void member_leave(struct member *member, enum drop_reason reason)
 {
     if (member->state == MEMBER_NONE || !member->group)
         return;
+    group_flush_finish(&member->connection->shard->groups, member->group);
     counter_add(&member->connection->shard->counters->drops[reason], member_rest(member));
     member_exit(member);
     member_end(member);
@@ -301,6 +303,7 @@ void member_finish(struct member *member)
 
     if (member->state == MEMBER_NONE || !member->group)
         return;
+    group_flush_finish(&member->connection->shard->groups, member->group);
     member_exit(member);
     for (int kind = 0; kind < LOG_KINDS; kind++) {
         struct lag *lag = member->lags[kind];

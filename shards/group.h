@@ -38,13 +38,18 @@ struct group {
     struct named named; /* first */
     const struct namespace_settings *settings;
     struct entry *entries;
-    uint32_t count, room; /* of entries */
-    uint32_t joined;      /* entries that get both logs: those without ENTRY_JOINING */
-    uint32_t joining;     /* joins that the home has not answered */
-    uint32_t lags;        /* members behind, those that left and still get their rest included */
-    uint8_t category;     /* enum group_category */
-    bool dirty;           /* in the table's list of groups to flush */
-    struct group *next_dirty;
+    uint32_t count, room;  /* of entries */
+    uint32_t joined;       /* entries that get both logs: those without ENTRY_JOINING */
+    uint32_t joining;      /* joins that the home has not answered */
+    uint32_t lags;         /* members behind, those that left and still get their rest included */
+    uint8_t category;      /* enum group_category */
+    bool dirty[LOG_KINDS]; /* in the table's list of logs to flush */
+    struct group *next_dirty[LOG_KINDS];
+    uint64_t ticket; /* of its normal log's place in that list */
+    struct {
+        uint32_t next; /* entry to go on with; 0: no flush is under way */
+        uint64_t bytes, frames;
+    } flush; /* a flush of the normal log that made way for something else */
     struct group_log logs[LOG_KINDS];
     char name[];
 };
@@ -78,13 +83,22 @@ struct member {
 /* Messages whose delivery time is noted, of one flush. */
 #define READ_TIMES_MAX 4096
 
+/* Groups with something to flush, oldest first. */
+struct dirty_list {
+    struct group *first, *last;
+};
+
 struct group_table {
     struct shard *shard;
     struct table table;
-    struct group *dirty;
+    struct dirty_list dirty[LOG_KINDS];
     struct segment_pool segments;
-    uint64_t *read_times; /* of the messages appended since the last flush, in ns */
-    uint32_t read_count;
+    uint64_t tickets;     /* given out */
+    uint64_t sweep;       /* the last ticket that the sweep under way is about; 0: there is none */
+    uint64_t slice_ns;    /* when the flush last looked whether something else is waiting */
+    uint64_t *read_times; /* of the messages appended and not flushed yet, in ns */
+    uint32_t read_count;  /* of these */
+    uint32_t sweep_count; /* of these, appended before the sweep began */
 };
 
 int group_table_init(struct group_table *groups, struct shard *shard) MUST_CHECK;
@@ -105,6 +119,17 @@ uint64_t group_close(struct group_table *groups, const struct record_close *clos
 
 /* Writes what is new to all members that keep up. */
 void group_flush_all(struct group_table *groups);
+
+/* Likewise, but makes way when something else is waiting for the shard: what is critical is written
+ * in any case, of the rest what there was when the sweep began, slice by slice. True: the sweep is
+ * done. False: to be called again, after a look at what waits. */
+bool group_flush_slice(struct group_table *groups);
+
+/* Whether a sweep is under way: then only little is to be appended. */
+static inline bool group_flush_pending(const struct group_table *groups)
+{
+    return groups->sweep != 0;
+}
 
 /* The member leaves: what it has not got counts as dropped for `reason`. */
 void member_leave(struct member *member, enum drop_reason reason);

@@ -12,6 +12,10 @@
 /* Segments that one write carries at the most. */
 #define PIECES 64
 
+/* A flush of many members makes way for what waits for the shard after so long. */
+#define SLICE_NS   500000u
+#define LOOK_EVERY 16 /* members between looks at the clock */
+
 /* Lags */
 
 static struct lag *lag_new(struct group *group, struct member *member, enum log_kind kind,
@@ -114,6 +118,37 @@ static void member_judge(struct group *group, struct member *member)
     }
 }
 
+/* Groups with something to flush */
+
+static void dirty_add(struct group_table *groups, struct group *group, enum log_kind kind)
+{
+    struct dirty_list *list = &groups->dirty[kind];
+
+    group->dirty[kind] = true;
+    group->next_dirty[kind] = NULL;
+    if (kind == LOG_NORMAL)
+        group->ticket = ++groups->tickets;
+    if (list->first)
+        list->last->next_dirty[kind] = group;
+    else
+        list->first = group;
+    list->last = group;
+}
+
+/* Takes the first out; it goes to the end if more has been appended meanwhile. */
+static void dirty_done(struct group_table *groups, enum log_kind kind)
+{
+    struct dirty_list *list = &groups->dirty[kind];
+    struct group *group = list->first;
+
+    list->first = group->next_dirty[kind];
+    group->dirty[kind] = false;
+    if (group_log_dirty(&group->logs[kind]))
+        dirty_add(groups, group, kind);
+    else
+        group_release(groups, group);
+}
+
 /* Appending */
 
 static void note_read_time(struct group_table *groups, uint64_t read_ns)
@@ -179,11 +214,8 @@ static void group_append(struct group_table *groups, struct group *group,
     }
     if (sender)
         skip_sender(group, sender, kind, position);
-    if (!group->dirty) {
-        group->dirty = true;
-        group->next_dirty = groups->dirty;
-        groups->dirty = group;
-    }
+    if (!group->dirty[kind])
+        dirty_add(groups, group, kind);
     note_read_time(groups, deliver->read_ns);
 }
 
@@ -247,6 +279,8 @@ static void member_behind(struct group *group, const struct entry *entry, enum l
     if (!member->lags[kind] && !lag_new(group, member, kind, 0, &finished))
         return;
     member_judge(group, member);
+    if (!(entry->flags & ENTRY_BLOCKED)) /* nothing else would wake it */
+        slot_list_add(&member->connection->shard->connections.resumed, member->connection->ref);
 }
 
 static int64_t entry_write(int fd, struct iovec *pieces, unsigned count)
@@ -267,61 +301,158 @@ static int64_t entry_write(int fd, struct iovec *pieces, unsigned count)
     return sent;
 }
 
-static void log_flush(struct group_table *groups, struct group *group, enum log_kind kind)
+/* Whether the flush is to make way: it has had its slice, and something waits for the shard. */
+static bool must_make_way(struct group_table *groups)
 {
-    struct group_log *log = &group->logs[kind];
-    struct counters *counters = groups->shard->counters;
+    uint64_t now = shard_clock(groups->shard);
 
-    while (group_log_dirty(log)) {
-        struct iovec pieces[PIECES];
-        uint64_t bytes, frames, whole = 0;
-        unsigned count = group_log_pending(log, pieces, PIECES, &bytes, &frames);
+    if (now - groups->slice_ns < SLICE_NS)
+        return false;
+    if (shard_pressed(groups->shard))
+        return true;
+    groups->slice_ns = now;
+    return false;
+}
 
-        for (uint32_t i = 0; i < group->count; i++) {
-            struct entry *entry = &group->entries[i];
+/* The pieces of the range that a flush is about. */
+static unsigned flush_range(struct group *group, enum log_kind kind, struct iovec *pieces,
+                            uint64_t *bytes, uint64_t *frames)
+{
+    unsigned count = group_log_pending(&group->logs[kind], pieces, PIECES, bytes, frames);
+    uint64_t left = group->flush.bytes;
 
-            if (entry->flags) {
-                member_behind(group, entry, kind);
-                continue;
-            }
-            int64_t sent = entry_write(entry->fd, pieces, count);
-            if (sent == (int64_t)bytes)
-                whole++;
-            else
-                member_blocked(group, entry->member, kind, sent);
+    if (kind != LOG_NORMAL || !group->flush.next)
+        return count;
+    /* One that made way goes on with what it was about, whatever has been appended since. */
+    *bytes = group->flush.bytes;
+    *frames = group->flush.frames;
+    for (unsigned i = 0; i < count; i++) {
+        if (pieces[i].iov_len >= left) {
+            pieces[i].iov_len = left;
+            return i + 1;
         }
-        counter_add(&counters->deliveries, whole * frames);
-        counter_add(&counters->bytes_out, whole * bytes);
-        group_log_flushed(log, bytes, frames);
+        left -= pieces[i].iov_len;
     }
-    group_log_trim(log, &groups->segments);
+    return count;
+}
+
+/* Writes one range of a log to the members that keep up. False: it made way. */
+static bool range_flush(struct group_table *groups, struct group *group, enum log_kind kind,
+                        bool may_make_way)
+{
+    struct counters *counters = groups->shard->counters;
+    struct iovec pieces[PIECES];
+    uint64_t bytes, frames, whole = 0;
+    unsigned count = flush_range(group, kind, pieces, &bytes, &frames);
+    uint32_t i = kind == LOG_NORMAL ? group->flush.next : 0;
+
+    for (uint32_t first = i; i < group->count; i++) {
+        struct entry *entry = &group->entries[i];
+
+        if (may_make_way && i % LOOK_EVERY == 0 && i > first && must_make_way(groups))
+            break;
+        if (entry->flags) {
+            member_behind(group, entry, kind);
+            continue;
+        }
+        int64_t sent = entry_write(entry->fd, pieces, count);
+        if (sent == (int64_t)bytes)
+            whole++;
+        else
+            member_blocked(group, entry->member, kind, sent);
+    }
+    counter_add(&counters->deliveries, whole * frames);
+    counter_add(&counters->bytes_out, whole * bytes);
+    if (i < group->count) {
+        group->flush.next = i;
+        group->flush.bytes = bytes;
+        group->flush.frames = frames;
+        return false;
+    }
+    if (kind == LOG_NORMAL)
+        group->flush.next = 0;
+    group_log_flushed(&group->logs[kind], bytes, frames);
+    group_log_trim(&group->logs[kind], &groups->segments);
+    return true;
+}
+
+uint64_t member_position(const struct member *member, enum log_kind kind)
+{
+    const struct group *group = member->group;
+    uint64_t flushed = group->logs[kind].flushed;
+
+    /* A flush that made way has been at the entries before `next`. */
+    if (kind == LOG_NORMAL && member->index < group->flush.next)
+        flushed += group->flush.bytes;
+    return flushed;
 }
 
 void group_flush(struct group_table *groups, struct group *group)
 {
-    log_flush(groups, group, LOG_CRITICAL);
-    log_flush(groups, group, LOG_NORMAL);
+    for (int kind = 0; kind < LOG_KINDS; kind++)
+        while (group_log_dirty(&group->logs[kind]))
+            range_flush(groups, group, kind, false);
+}
+
+void group_flush_finish(struct group_table *groups, struct group *group)
+{
+    if (group->flush.next)
+        range_flush(groups, group, LOG_NORMAL, false);
+}
+
+static void flush_list(struct group_table *groups, enum log_kind kind)
+{
+    while (groups->dirty[kind].first) {
+        group_flush(groups, groups->dirty[kind].first);
+        dirty_done(groups, kind);
+    }
+}
+
+/* Counts how long the first `count` messages took to their last write. */
+static void count_read_times(struct group_table *groups, uint32_t count)
+{
+    struct histogram *histogram = &groups->shard->counters->delivery_seconds;
+    uint64_t now = count ? shard_clock(groups->shard) : 0;
+
+    for (uint32_t i = 0; i < count; i++)
+        histogram_add(histogram, now - groups->read_times[i]);
+    groups->read_count -= count;
+    for (uint32_t i = 0; count && i < groups->read_count; i++)
+        groups->read_times[i] = groups->read_times[i + count];
 }
 
 void group_flush_all(struct group_table *groups)
 {
-    struct group *group;
+    flush_list(groups, LOG_CRITICAL);
+    flush_list(groups, LOG_NORMAL);
+    count_read_times(groups, groups->read_count);
+    groups->sweep = 0;
+}
 
-    /* What is critical in any group goes before all the rest. */
-    for (group = groups->dirty; group; group = group->next_dirty)
-        log_flush(groups, group, LOG_CRITICAL);
-    while ((group = groups->dirty)) {
-        groups->dirty = group->next_dirty;
-        group_flush(groups, group);
-        group->dirty = false;
-        group_release(groups, group);
-    }
-    if (groups->read_count) {
-        struct histogram *histogram = &groups->shard->counters->delivery_seconds;
-        uint64_t now = shard_clock(groups->shard);
+bool group_flush_slice(struct group_table *groups)
+{
+    struct dirty_list *list = &groups->dirty[LOG_NORMAL];
 
-        for (uint32_t i = 0; i < groups->read_count; i++)
-            histogram_add(histogram, now - groups->read_times[i]);
-        groups->read_count = 0;
+    flush_list(groups, LOG_CRITICAL);
+    groups->slice_ns = shard_clock(groups->shard);
+    if (!groups->sweep) {
+        groups->sweep = groups->tickets;
+        groups->sweep_count = groups->read_count;
     }
+    while (list->first && list->first->ticket <= groups->sweep) {
+        struct group *group = list->first;
+
+        /* A join may have had it flushed meanwhile. */
+        if (group_log_dirty(&group->logs[LOG_NORMAL]) &&
+            !range_flush(groups, group, LOG_NORMAL, true))
+            return false;
+        dirty_done(groups, LOG_NORMAL);
+        if (list->first && list->first->ticket <= groups->sweep && must_make_way(groups))
+            return false;
+    }
+    count_read_times(groups, groups->sweep_count);
+    groups->sweep = 0;
+    if (list->first)
+        shard_again(groups->shard);
+    return true;
 }

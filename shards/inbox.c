@@ -142,6 +142,16 @@ static bool queue_empty(const struct queue *queue)
     return ck_ring_size(&queue->ring) == 0;
 }
 
+struct batch *inbox_pop_critical(struct inbox *inbox)
+{
+    return queue_pop(&inbox->queues[INBOX_CRITICAL]);
+}
+
+bool inbox_has_critical(const struct inbox *inbox)
+{
+    return !queue_empty(&inbox->queues[INBOX_CRITICAL]);
+}
+
 struct batch *inbox_pop(struct inbox *inbox)
 {
     struct batch *batch = queue_pop(&inbox->queues[INBOX_CRITICAL]);

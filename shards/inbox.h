@@ -36,6 +36,12 @@ void inbox_wake(struct inbox *inbox);
  * out only once everything critical that was pushed before it has been. NULL: empty. */
 struct batch *inbox_pop(struct inbox *inbox);
 
+/* The owner: the next batch of what is critical; NULL: none. */
+struct batch *inbox_pop_critical(struct inbox *inbox);
+
+/* Whether there is any. */
+bool inbox_has_critical(const struct inbox *inbox);
+
 /* The owner, before it sleeps: from now on pushes are followed by a wake-up. False: there is
  * something to pop, do not sleep. */
 bool inbox_sleep(struct inbox *inbox);

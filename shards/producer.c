@@ -252,12 +252,13 @@ static size_t take_commands(struct producer *producer, const uint8_t *bytes, siz
 {
     struct shard *shard = producer->shard;
     size_t max = shard->settings->limits.message_bytes + COMMAND_OVERHEAD_MAX, at = 0;
+    size_t share = group_flush_pending(&shard->groups) ? SHARD_INPUT_LITTLE : SHARD_INPUT_BUDGET;
 
     producer->waiting = false;
     while (at < size && !producer->fatal && !producer->ended) {
-        if (must_wait(producer)) {
+        if (must_wait(producer) || at >= share) {
             producer->waiting = true;
-            if (!shard->input_budget)
+            if (!shard->input_budget || at >= share)
                 shard_again(shard);
             break;
         }

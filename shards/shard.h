@@ -101,6 +101,9 @@ struct shard {
 #define SHARD_UNDER_WAY_MAX (8u << 20)
 #define SHARD_INPUT_BUDGET  (256u << 10)
 
+/* Bytes of commands that one producer may have read in a turn while a flush is under way. */
+#define SHARD_INPUT_LITTLE 4096u
+
 /* Creates the shard's thread and waits until it serves or has failed. `shard` is zeroed but for
  * index, world and settings (one reference, the shard's from now on). On failure returns a negative
  * error and fills `error` with a sentence. Main thread; one shard at a time. */
@@ -130,6 +133,10 @@ void shard_turn_begins(struct shard *shard);
 
 /* Asks for another turn without a sleep. */
 void shard_again(struct shard *shard);
+
+/* Whether something waits that a long flush should make way for: a socket, or what is critical in
+ * the inbox. A system call. */
+bool shard_pressed(const struct shard *shard);
 
 /* Whether commands have to wait: too much is under way, or an inbox is full. */
 static inline bool shard_congested(const struct shard *shard)

@@ -1,6 +1,7 @@
 #include "shards/shard_turn.h"
 
 #include <assert.h>
+#include <poll.h>
 #include <stdlib.h>
 
 #include "shards/listener.h"
@@ -8,12 +9,6 @@
 
 /* Batches that one turn takes from the inbox; each is a turn's work of another shard. */
 #define BATCHES_PER_TURN 64
-
-/* Bytes of messages after which the logs are flushed, so that a long turn delivers as it goes. */
-#define FLUSH_BYTES (256u << 10)
-
-/* Time after which a turn takes no more from the inbox, so that sockets are not kept waiting. */
-#define TURN_NS 4000000u
 
 #define SWEEP_TICKS WHEEL_PER_SECOND
 
@@ -27,6 +22,14 @@ void shard_turn_begins(struct shard *shard)
 void shard_again(struct shard *shard)
 {
     shard->idling = true;
+}
+
+bool shard_pressed(const struct shard *shard)
+{
+    struct pollfd loop = {.fd = uv_backend_fd(&shard->loop), .events = POLLIN};
+
+    /* The loop's epoll is readable when one of its files is. */
+    return inbox_has_critical(shard->world->inboxes[shard->index]) || poll(&loop, 1, 0) > 0;
 }
 
 /* Publishing and its answers */
@@ -187,20 +190,17 @@ static void take_own(struct shard *shard)
 static void take_inbox(struct shard *shard)
 {
     struct inbox *inbox = shard->world->inboxes[shard->index];
+    bool critical_only = group_flush_pending(&shard->groups);
     uint64_t bytes = 0;
     struct batch *batch;
 
-    for (int i = 0; i < BATCHES_PER_TURN && (batch = inbox_pop(inbox)); i++) {
+    /* What is left keeps the loop from sleeping: see inbox_sleep(). */
+    for (int i = 0; i < BATCHES_PER_TURN && bytes < SHARD_INPUT_BUDGET &&
+                    (batch = critical_only ? inbox_pop_critical(inbox) : inbox_pop(inbox));
+         i++) {
         bytes += batch->payload_bytes;
         take_batch(shard, batch);
-        if (bytes < FLUSH_BYTES)
-            continue;
-        group_flush_all(&shard->groups);
-        bytes = 0;
-        if (shard_clock(shard) - shard->now_ns > TURN_NS)
-            break;
     }
-    /* What is left keeps the loop from sleeping: see inbox_sleep(). */
 }
 
 /* Handles */
@@ -210,14 +210,19 @@ static void on_retry(uv_timer_t *timer)
     (void)timer; /* the turn that it makes is all that is wanted */
 }
 
-/* Everything that follows from what the sockets and the inbox brought, until nothing more does. */
+/* Everything that follows from what the sockets and the inbox brought, until nothing more does, or
+ * until something else waits for the shard. */
 static void settle(struct shard *shard)
 {
+    bool flushed;
+
     do {
         take_own(shard);
-        group_flush_all(&shard->groups);
+        flushed = group_flush_slice(&shard->groups);
         connection_turn(shard);
-    } while (outbox_has_own(shard->outbox));
+    } while (flushed && outbox_has_own(shard->outbox));
+    if (!flushed)
+        shard_again(shard);
 }
 
 static void hand_over(struct shard *shard)
