@@ -282,7 +282,7 @@ void *worker_main(void *arg)
     if (worker->epoll_fd < 0 ||
         epoll_ctl(worker->epoll_fd, EPOLL_CTL_ADD, worker->wake_fd, &wake) < 0) {
         perror("shardcast-load: epoll");
-        abort();
+        exit(1);
     }
     while (!worker->stop) {
         int n = epoll_wait(worker->epoll_fd, events, EVENTS_PER_TURN, -1);
