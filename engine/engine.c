@@ -1,7 +1,6 @@
 #include "engine/engine.h"
 
 #include <assert.h>
-#include <pthread.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -18,11 +17,14 @@
 #include "shards/outbox.h"
 #include "shards/shard.h"
 
-#define INBOX_SLOTS 1024
-#define INBOX_BYTES (16u << 20)
-#define SHARDS_MAX  256
-#define STALLED_NS  5000000000ull /* a loop that has not turned for so long is stalled */
-#define RETRY_MS    2
+#define INBOX_SLOTS  1024
+#define INBOX_BYTES  (16u << 20)
+#define SHARDS_MAX   256
+#define STALLED_NS   5000000000ull /* a loop that has not turned for so long is stalled */
+#define FILES_WANTED 131072u       /* per shard, where limits.connections does not say */
+#define FILES_SPARE  4096u         /* beyond limits.connections */
+#define FILES_MAX    10000000u     /* libwebsockets 4.1.6 takes no more */
+#define RETRY_MS     2
 
 enum engine_state { ENGINE_STARTING, ENGINE_RUNNING, ENGINE_INTAKE, ENGINE_CLOSING, ENGINE_ENDED };
 
@@ -230,15 +232,23 @@ static uint32_t available_cores(void)
     return count < 1 ? 1 : (uint32_t)count;
 }
 
-/* As many files as may be had: the soft limit is a default for programs that use select(). */
-static void raise_file_limit(void)
+/* The soft limit of files is a default for programs that use select(): a shard wants more. How many
+ * more is bounded, since libwebsockets as Debian builds it goes through its whole table of files,
+ * which is of this size, at each accept and close; and beyond FILES_MAX it takes none. */
+static void raise_file_limit(const struct settings *settings)
 {
     struct rlimit limit;
+    rlim_t wanted =
+        settings->limits.connections ? settings->limits.connections + FILES_SPARE : FILES_WANTED;
 
-    if (!getrlimit(RLIMIT_NOFILE, &limit) && limit.rlim_cur < limit.rlim_max) {
-        limit.rlim_cur = limit.rlim_max;
-        setrlimit(RLIMIT_NOFILE, &limit);
-    }
+    if (getrlimit(RLIMIT_NOFILE, &limit))
+        return;
+    if (wanted < limit.rlim_cur)
+        wanted = limit.rlim_cur;
+    if (wanted > FILES_MAX)
+        wanted = FILES_MAX;
+    limit.rlim_cur = wanted < limit.rlim_max ? wanted : limit.rlim_max;
+    setrlimit(RLIMIT_NOFILE, &limit);
 }
 
 static int resolve(const char *text, struct sockaddr_storage *address, socklen_t *bytes,
@@ -350,7 +360,7 @@ int engine_start(struct engine **out, struct config *config, char error[ENGINE_E
     engine->config = *config;
     snprintf(error, ENGINE_ERROR_MAX, "cannot start");
     signal(SIGPIPE, SIG_IGN);
-    raise_file_limit();
+    raise_file_limit(config->settings);
     lws_adapter_setup();
     if (uv_loop_init(&engine->loop)) {
         config_clear(&engine->config);
@@ -380,6 +390,25 @@ void engine_run(struct engine *engine)
 }
 
 /* Stopping */
+
+static void exit_at_once(int number)
+{
+    (void)number;
+    _exit(1);
+}
+
+/* From here on no loop runs that would see a second signal. */
+static void end_at_once_on_signal(struct engine *engine)
+{
+    struct sigaction action = {.sa_handler = exit_at_once};
+
+    for (unsigned i = 0; i < 3; i++)
+        if (engine->signals[i].data)
+            uv_signal_stop(&engine->signals[i]);
+    sigaction(SIGTERM, &action, NULL);
+    sigaction(SIGINT, &action, NULL);
+    signal(SIGHUP, SIG_IGN);
+}
 
 static void close_handle(uv_handle_t *handle, void *argument)
 {
@@ -411,17 +440,13 @@ static void free_world(struct world *world)
 
 void engine_stop(struct engine *engine)
 {
-    sigset_t all;
-
     if (!engine)
         return;
+    end_at_once_on_signal(engine);
 
     if (engine->outbox)
         stop_shards(engine);
     admin_stop(engine->admin);
-    /* All is done: a signal that comes while its handle goes must not change the exit status. */
-    sigfillset(&all);
-    pthread_sigmask(SIG_BLOCK, &all, NULL);
     uv_walk(&engine->loop, close_handle, NULL);
     uv_run(&engine->loop, UV_RUN_DEFAULT);
     uv_loop_close(&engine->loop);

@@ -1,6 +1,7 @@
 #include "shards/connection.h"
 
-#include <assert.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -120,8 +121,11 @@ void connection_drained(struct connection *connection)
     switch ((enum connection_state)connection->state) {
     case CONNECTION_OPEN:
     case CONNECTION_JOINING:
-        if (connection->reading_paused && connection->state == CONNECTION_OPEN &&
-            !shard_congested(connection->shard))
+        if (!connection->reading_paused || connection->state != CONNECTION_OPEN)
+            break;
+        if (shard_congested(connection->shard))
+            slot_list_add(&connection->shard->connections.paused, connection->ref);
+        else
             reader_resume(connection);
         break;
     case CONNECTION_FINISHING:
@@ -253,11 +257,10 @@ static void open_connection(struct connection *connection)
         send_hello(connection);
     free(connection->positions);
     connection->positions = NULL;
-    connection->seen = wheel->now;
-    /* The first look comes at a random time, so that pings spread out. */
+    /* As if seen some time ago, so that the pings of those who come together spread out. */
+    connection->seen = wheel->now - shard_random(connection->shard) % (ping_ticks / 2 + 1);
     if (ping_ticks)
-        wheel_add(wheel, &connection->deadline,
-                  ping_ticks / 2 + shard_random(connection->shard) % (ping_ticks / 2 + 1));
+        wheel_add(wheel, &connection->deadline, ping_ticks - (wheel->now - connection->seen));
     else
         wheel_remove(&connection->deadline);
     if (!connection->blocked)
@@ -318,6 +321,16 @@ static void leave_all(struct connection *connection, enum drop_reason drop)
     connection->mid = NULL;
 }
 
+/* What a client had sent does not matter any more, but its close frame does. */
+static void listen_for_close(struct connection *connection)
+{
+    if (!connection->reading_paused)
+        return;
+    reader_free(connection);
+    connection->reading_paused = false;
+    lws_adapter_pause_reading(connection, false);
+}
+
 void connection_close(struct connection *connection, uint16_t code, const char *reason,
                       enum close_reason end, enum drop_reason drop)
 {
@@ -329,12 +342,7 @@ void connection_close(struct connection *connection, uint16_t code, const char *
     if (connection->state == CONNECTION_DEAD)
         return;
     leave_all(connection, drop);
-    if (connection->reading_paused) {
-        /* What it had sent does not matter any more, but its close frame does. */
-        reader_free(connection);
-        connection->reading_paused = false;
-        lws_adapter_pause_reading(connection, false);
-    }
+    listen_for_close(connection);
     send_close(connection, code, reason);
 }
 
@@ -342,12 +350,15 @@ bool connection_finish(struct connection *connection, uint16_t code, const char 
                        enum close_reason end)
 {
     if (connection->state == CONNECTION_JOINING) {
+        if (end == CLOSE_SHUTDOWN)
+            connection_count_refusal(connection, CONNECTION_SHUTTING_DOWN);
         connection_close(connection, code, reason, end, DROP_CLOSED);
         return true;
     }
     if (connection->state != CONNECTION_OPEN)
         return false;
     count_end(connection, end);
+    listen_for_close(connection);
     for (unsigned i = 0; i < connection->member_count; i++)
         member_finish(&connection->members[i]);
     connection->state = CONNECTION_FINISHING;
@@ -391,7 +402,7 @@ void connection_gone(struct connection *connection)
     connection->state = CONNECTION_DEAD;
     connection->wsi = NULL;
     leave_all(connection, DROP_CLOSED);
-    if (connection->output && connection->output->carried_message)
+    if (connection->output && connection->output->carried)
         counter_add(&shard->counters->drops[DROP_CLOSED], 1);
     count_end(connection, end);
     wheel_remove(&connection->deadline);
@@ -409,6 +420,25 @@ void connection_gone(struct connection *connection)
 
 /* Time */
 
+/* While a ping waits for its answer behind unsent bytes, or a close frame does, a peer that
+ * acknowledges nothing has vanished: the kernel then gives up on it, too. Not at other times: a
+ * client may take nothing for long and still live. */
+static void watch_for_death(struct connection *connection, bool watch)
+{
+    int ms = watch ? (int)(connection->pong_ticks * WHEEL_TICK_MS) : 0;
+
+    setsockopt(connection->fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &ms, sizeof(ms));
+    connection->watched = watch;
+}
+
+void connection_alive(struct connection *connection)
+{
+    connection->seen = connection->shard->wheel.now;
+    connection->pinged = false;
+    if (connection->watched)
+        watch_for_death(connection, false);
+}
+
 static void check_health(struct connection *connection)
 {
     struct wheel *wheel = &connection->shard->wheel;
@@ -422,6 +452,8 @@ static void check_health(struct connection *connection)
     } else {
         connection->pinged = true;
         wheel_add(wheel, &connection->deadline, connection->pong_ticks);
+        if (connection->blocked)
+            watch_for_death(connection, true);
         connection_send(connection, ping, frame_header_encode(ping, FRAME_PING, 0));
     }
 }
@@ -438,6 +470,14 @@ void connection_due(struct connection *connection)
         break;
     case CONNECTION_JOINING: /* a home is slow: its answer will come */
         set_deadline(connection, HANDSHAKE_SECONDS);
+        break;
+    case CONNECTION_FINISHING: /* a drain has a deadline of its own */
+        if (!connection->progress && !connection->shard->draining) {
+            connection_doom(connection, CLOSE_LOST);
+            break;
+        }
+        connection->progress = false;
+        wheel_add(&connection->shard->wheel, &connection->deadline, connection->pong_ticks);
         break;
     default:
         connection_doom(connection, CLOSE_LOST);
@@ -459,6 +499,11 @@ static void destroy_doomed(struct shard *shard)
     list->count = 0;
 }
 
+bool connection_can_go_on(const struct shard *shard)
+{
+    return shard->connections.paused.count && !shard_congested(shard);
+}
+
 void connection_turn(struct shard *shard)
 {
     struct connection_table *table = &shard->connections;
@@ -478,7 +523,7 @@ void connection_turn(struct shard *shard)
             connection_close(connection, 3008, "slow", CLOSE_SLOW, DROP_SLOW);
     }
     table->overrun.count = 0;
-    if (table->paused.count && !shard_congested(shard)) {
+    if (connection_can_go_on(shard)) {
         struct slot_list paused = slot_list_take(&table->paused);
 
         for (uint32_t i = 0; i < paused.count; i++) {

@@ -48,8 +48,8 @@ enum connection_state {
 /* A connection's own bytes: responses, pongs, pings, hello, close. They go out between frames. */
 struct output {
     uint32_t sent, size, room;
-    uint32_t carried;     /* bytes at the front that end a message's frame, still to be sent */
-    bool carried_message; /* ... which counts as delivered when they are */
+    uint32_t
+        carried; /* bytes at the front that end a message's frame: delivered when they are sent */
     uint8_t bytes[];
 };
 
@@ -73,6 +73,8 @@ struct connection {
     bool peer_closed : 1; /* its close frame has come */
     bool opened : 1;      /* counts as a connection */
     bool reading_paused : 1;
+    bool watched : 1;    /* the kernel gives up if the peer acknowledges nothing */
+    bool progress : 1;   /* FINISHING: something was sent since the last look */
     uint8_t mid_log;     /* log that `mid` is about */
     uint16_t close_code; /* FINISHING: what to close with */
     uint32_t seen;       /* tick of the last sign of life */
@@ -135,11 +137,17 @@ void connection_refuse(struct connection *connection, unsigned status, const cha
 /* To be destroyed at the end of the turn; `end` says why, if it was open. */
 void connection_doom(struct connection *connection, enum close_reason end);
 
+/* It has given a sign of life. */
+void connection_alive(struct connection *connection);
+
 /* A deadline in the wheel has come. */
 void connection_due(struct connection *connection);
 
 /* End of the turn: deals with the lists of doomed, resumed and overrun connections. */
 void connection_turn(struct shard *shard);
+
+/* Whether one whose frames had to wait need not any more. */
+bool connection_can_go_on(const struct shard *shard);
 
 /* Closes all with 1001 (a drain), or cuts all (its end). */
 void connection_close_all(struct shard *shard);

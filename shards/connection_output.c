@@ -52,6 +52,14 @@ static int output_reserve(struct connection *connection, size_t size)
 
     if (room - used >= size)
         return 0;
+    if (output && output->sent) {
+        used -= output->sent;
+        memmove(output->bytes, output->bytes + output->sent, used);
+        output->size = (uint32_t)used;
+        output->sent = 0;
+        if (room - used >= size)
+            return 0;
+    }
     room = used + size + 128;
     output = realloc(output, sizeof(*output) + room);
     if (!output)
@@ -69,11 +77,13 @@ static void output_sent(struct connection *connection, size_t sent)
 
     output->sent += (uint32_t)sent;
     if (output->carried) {
-        output->carried -= sent < output->carried ? (uint32_t)sent : output->carried;
-        if (!output->carried && output->carried_message) {
-            output->carried_message = false;
-            counter_add(&connection->shard->counters->deliveries, 1);
-        }
+        struct counters *counters = connection->shard->counters;
+        uint32_t carried = sent < output->carried ? (uint32_t)sent : output->carried;
+
+        output->carried -= carried;
+        counter_add(&counters->bytes_out, carried);
+        if (!output->carried)
+            counter_add(&counters->deliveries, 1);
     }
     if (output->sent == output->size) {
         free(output);
@@ -138,9 +148,7 @@ void connection_carry_frame(struct connection *connection)
     output->sent = 0;
     output->size = (uint32_t)size + waiting;
     output->carried = (uint32_t)size;
-    output->carried_message = true;
     log_cursor_advance(&lag->cursor, size);
-    counter_add(&connection->shard->counters->bytes_out, size);
 }
 
 /* Lags */
@@ -152,8 +160,9 @@ static uint64_t lag_end(const struct member *member, struct lag *lag, enum log_k
 {
     uint64_t end = lag->limit == UINT64_MAX ? member_position(member, kind) : lag->limit;
 
-    while (lag->skip_count && lag->skips[0] == lag->cursor.at) {
+    while (lag->skip_count && lag->skips[0] == lag->cursor.at && lag->cursor.at < end) {
         log_cursor_step_over(&lag->cursor);
+        lag->skipped_bytes -= lag->cursor.at - lag->skips[0];
         lag->skip_count--;
         memmove(lag->skips, lag->skips + 1, lag->skip_count * sizeof(lag->skips[0]));
     }
@@ -176,8 +185,8 @@ static bool member_send(struct member *member, enum log_kind kind, bool frame_on
         log_cursor_frame_rest(&lag->cursor, &rest);
         if (frame_only)
             end = at + rest;
-        else if (at > end)
-            return true; /* skipped ahead of those who keep up: waits for them */
+        else if (at > end || (at == end && lag->skip_count))
+            return true; /* ahead of those who keep up, or must not get what they get next */
         else if (end - at > WRITE_BYTES)
             end = at + WRITE_BYTES;
         if (at == end) {
@@ -194,6 +203,7 @@ static bool member_send(struct member *member, enum log_kind kind, bool frame_on
         if (sent < 0)
             return false;
         *share -= (uint64_t)sent < *share ? (uint64_t)sent : *share;
+        connection->progress = true;
         counter_add(&counters->deliveries, log_cursor_advance(&lag->cursor, (uint64_t)sent));
         counter_add(&counters->bytes_out, (uint64_t)sent);
         connection->mid = lag->cursor.at == lag->cursor.frame ? NULL : member;

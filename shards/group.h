@@ -43,6 +43,7 @@ struct group {
     uint32_t joining;      /* joins that the home has not answered */
     uint32_t lags;         /* members behind, those that left and still get their rest included */
     uint8_t category;      /* enum group_category */
+    uint8_t newest;        /* enum log_kind: of the newest message */
     bool dirty[LOG_KINDS]; /* in the table's list of logs to flush */
     struct group *next_dirty[LOG_KINDS];
     uint64_t ticket; /* of its normal log's place in that list */
@@ -60,6 +61,7 @@ struct lag {
     uint64_t limit;          /* position where it ends; UINT64_MAX: goes on */
     uint64_t limit_sequence; /* of the frame at `limit` */
     uint64_t *skips;         /* positions of frames that it must not get, in order; allocated */
+    uint64_t skipped_bytes;  /* of these frames: they are no backlog */
     uint32_t skip_count, skip_room;
 };
 

@@ -16,6 +16,10 @@
 #define SLICE_NS   500000u
 #define LOOK_EVERY 16 /* members between looks at the clock */
 
+/* What a member steps over stays in the log until it has. Beyond so many times backlog_bytes it
+ * counts as slow, so that memory is bounded. */
+#define HELD_MAX 8
+
 /* Lags */
 
 static struct lag *lag_new(struct group *group, struct member *member, enum log_kind kind,
@@ -35,7 +39,7 @@ static struct lag *lag_new(struct group *group, struct member *member, enum log_
 }
 
 /* The frame that begins at `position` is not for this member. */
-static void lag_skip(struct lag *lag, struct member *member, uint64_t position)
+static void lag_skip(struct lag *lag, struct member *member, uint64_t position, uint64_t bytes)
 {
     if (lag->skip_count == lag->skip_room) {
         uint32_t room = lag->skip_room ? lag->skip_room * 2 : 4;
@@ -49,50 +53,79 @@ static void lag_skip(struct lag *lag, struct member *member, uint64_t position)
         lag->skip_room = room;
     }
     lag->skips[lag->skip_count++] = position;
+    lag->skipped_bytes += bytes;
 }
 
-/* Forgets the skips before `position`. Returns how many. */
-static uint32_t lag_forget_skips(struct lag *lag, uint64_t position)
+/* Forgets all skips. Returns how many. */
+static uint32_t lag_forget_skips(struct lag *lag)
 {
-    uint32_t gone = 0;
+    uint32_t gone = lag->skip_count;
 
-    while (gone < lag->skip_count && lag->skips[gone] < position)
-        gone++;
-    lag->skip_count -= gone;
-    for (uint32_t i = 0; i < lag->skip_count; i++)
-        lag->skips[i] = lag->skips[i + gone];
+    lag->skip_count = 0;
+    lag->skipped_bytes = 0;
     return gone;
+}
+
+static bool lag_must_skip(const struct lag *lag, uint64_t position)
+{
+    return lag->skip_count && lag->skips[lag->skip_count - 1] == position;
 }
 
 static uint64_t member_backlog(const struct group *group, const struct member *member)
 {
     uint64_t backlog = 0;
 
-    for (int kind = 0; kind < LOG_KINDS; kind++)
-        if (member->lags[kind])
-            backlog += group->logs[kind].end - member->lags[kind]->cursor.at;
+    for (int kind = 0; kind < LOG_KINDS; kind++) {
+        const struct lag *lag = member->lags[kind];
+
+        if (lag)
+            backlog += group->logs[kind].end - lag->cursor.at - lag->skipped_bytes;
+    }
     return backlog;
 }
 
-/* Leaves out all that waits but the newest message. */
-static void member_skip(struct group *group, struct member *member, enum drop_reason reason)
+/* Bytes of logs that are kept for this member alone, what it steps over included. */
+static uint64_t member_holds(const struct member *member)
+{
+    const struct lag *lag = member->lags[LOG_NORMAL];
+
+    return lag ? lag->skipped_bytes : 0;
+}
+
+/* Leaves out all that waits in one log but its newest message, or that, too. Returns how many. */
+static uint64_t lag_leave_out(struct group *group, struct member *member, enum log_kind kind,
+                              bool newest_too)
 {
     struct connection *connection = member->connection;
-    uint64_t dropped = 0;
+    struct group_log *log = &group->logs[kind];
+    struct lag *lag = member->lags[kind];
+    uint64_t left_out;
 
-    for (int kind = 0; kind < LOG_KINDS; kind++) {
-        struct lag *lag = member->lags[kind];
-        const struct group_log *log = &group->logs[kind];
+    if (!lag || log_cursor_at_end(&lag->cursor, log) ||
+        (!newest_too && lag->cursor.frame == log->last_frame))
+        return 0;
+    if (connection->mid == member && connection->mid_log == kind)
+        connection_carry_frame(connection);
+    if (newest_too)
+        left_out = log_cursor_advance(&lag->cursor, log->end - lag->cursor.at);
+    else
+        left_out = log_cursor_skip(&lag->cursor, log);
+    left_out -= lag_forget_skips(lag); /* they are all before the newest */
+    group_log_trim(log, &connection->shard->groups.segments);
+    return left_out;
+}
 
-        if (!lag || lag->cursor.frame == log->last_frame || log_cursor_at_end(&lag->cursor, log))
-            continue;
-        if (connection->mid == member && connection->mid_log == kind)
-            connection_carry_frame(connection);
-        uint64_t left_out = log_cursor_skip(&lag->cursor, log);
-        dropped += left_out - lag_forget_skips(lag, lag->cursor.at);
-        group_log_trim(&group->logs[kind], &connection->shard->groups.segments);
-    }
-    counter_add(&connection->shard->counters->drops[reason], dropped);
+/* Leaves out all that waits but the group's newest message. */
+static void member_skip(struct group *group, struct member *member, enum drop_reason reason)
+{
+    const struct lag *lag = member->lags[group->newest];
+    uint64_t dropped;
+
+    if (lag && lag_must_skip(lag, group->logs[group->newest].last_frame))
+        return; /* the newest that it may get is before: the next message decides */
+    dropped = lag_leave_out(group, member, group->newest, false) +
+              lag_leave_out(group, member, !group->newest, true);
+    counter_add(&member->connection->shard->counters->drops[reason], dropped);
 }
 
 /* A member is behind: does what its namespace says of slow members. */
@@ -100,7 +133,8 @@ static void member_judge(struct group *group, struct member *member)
 {
     struct connection *connection = member->connection;
     const struct settings *settings = connection->shard->settings;
-    bool past = member_backlog(group, member) > settings->limits.backlog_bytes;
+    uint64_t limit = settings->limits.backlog_bytes;
+    bool past = member_backlog(group, member) > limit || member_holds(member) > HELD_MAX * limit;
 
     switch (group->settings->slow_consumer) {
     case SLOW_CLOSE:
@@ -167,34 +201,52 @@ static struct member *connection_member(struct connection *connection, const str
     return NULL;
 }
 
+/* The frame that has just been appended to a log without anything else to flush is not for this
+ * member: it is behind from now on, if it was not, and steps over it. */
+static void member_skip_frame(struct group *group, struct member *member, enum log_kind kind,
+                              uint64_t position)
+{
+    struct connection *connection = member->connection;
+    uint64_t finished;
+
+    if (!member->lags[kind] && !lag_new(group, member, kind, 0, &finished))
+        return;
+    lag_skip(member->lags[kind], member, position, group->logs[kind].end - position);
+    member_flag(member, ENTRY_BEHIND, 0);
+    if (!connection->blocked)
+        slot_list_add(&connection->shard->connections.resumed, connection->ref);
+}
+
 /* A low message is not queued for a member that is behind by over half its limit. */
-static void skip_low(struct group_table *groups, struct group *group, uint64_t position)
+static void skip_low(struct group_table *groups, struct group *group, const struct member *sender,
+                     uint64_t position)
 {
     uint64_t half = groups->shard->settings->limits.backlog_bytes / 2;
+    uint64_t bytes = group->logs[LOG_NORMAL].end - position;
 
     for (uint32_t i = 0; i < group->count; i++) {
-        struct member *member = group->entries[i].member;
-        struct lag *lag = member->lags[LOG_NORMAL];
+        struct entry *entry = &group->entries[i];
+        struct member *member = entry->member;
+        uint64_t backlog = member_backlog(group, member);
 
-        if (lag && member_backlog(group, member) > half) {
-            lag_skip(lag, member, position);
-            counter_add(&groups->shard->counters->drops[DROP_LOW], 1);
-        }
+        if (member->lags[LOG_NORMAL])
+            backlog -= bytes; /* of the message itself */
+        if (member == sender || (entry->flags & ENTRY_JOINING) || backlog <= half)
+            continue;
+        member_skip_frame(group, member, LOG_NORMAL, position);
+        counter_add(&groups->shard->counters->drops[DROP_LOW], 1);
     }
 }
 
-/* The sender does not want its own message: it becomes one that is behind and steps over it. */
-static void skip_sender(struct group *group, struct member *sender, enum log_kind kind,
-                        uint64_t position)
+/* Whether a low message is not to be queued for someone. */
+static bool low_unwanted(const struct group_table *groups, const struct group *group)
 {
-    struct connection *connection = sender->connection;
-    uint64_t finished;
+    uint64_t half = groups->shard->settings->limits.backlog_bytes / 2;
 
-    if (!sender->lags[kind] && !lag_new(group, sender, kind, 0, &finished))
-        return;
-    lag_skip(sender->lags[kind], sender, position);
-    member_flag(sender, ENTRY_BEHIND, 0);
-    slot_list_add(&connection->shard->connections.resumed, connection->ref);
+    for (uint32_t i = 0; group->lags && i < group->count; i++)
+        if (member_backlog(group, group->entries[i].member) > half)
+            return true;
+    return false;
 }
 
 static void group_append(struct group_table *groups, struct group *group,
@@ -202,18 +254,20 @@ static void group_append(struct group_table *groups, struct group *group,
 {
     enum log_kind kind = deliver->critical ? LOG_CRITICAL : LOG_NORMAL;
     struct group_log *log = &group->logs[kind];
+    bool low = deliver->priority == PRIORITY_LOW && low_unwanted(groups, group);
     uint64_t position = log->end;
 
-    if (sender)
+    if (sender || low)
         group_flush(groups, group);
-    if (deliver->priority == PRIORITY_LOW && group->lags)
-        skip_low(groups, group, position);
     if (group_log_append(log, &groups->segments, deliver->payload)) {
         counter_add(&groups->shard->counters->drops[DROP_SLOW], here);
         return;
     }
-    if (sender)
-        skip_sender(group, sender, kind, position);
+    group->newest = (uint8_t)kind;
+    if (low)
+        skip_low(groups, group, sender, position);
+    if (sender) /* does not want its own */
+        member_skip_frame(group, sender, kind, position);
     if (!group->dirty[kind])
         dirty_add(groups, group, kind);
     note_read_time(groups, deliver->read_ns);

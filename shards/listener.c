@@ -24,17 +24,15 @@ static int set_option(int fd, int level, int option, int value)
     return setsockopt(fd, level, option, &value, sizeof(value));
 }
 
-static int open_socket(const struct sockaddr_storage *address, socklen_t bytes, bool shared,
-                       uint32_t dead_ms)
+static int open_socket(const struct sockaddr_storage *address, socklen_t bytes, bool shared)
 {
     int fd = socket(address->ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 
     if (fd < 0)
         return -1;
-    /* What is set here is inherited by what is accepted, which saves calls for each. */
+    /* TCP_NODELAY is inherited by what is accepted, which saves a call for each. */
     if (set_option(fd, SOL_SOCKET, SO_REUSEADDR, 1) ||
         set_option(fd, IPPROTO_TCP, TCP_NODELAY, 1) ||
-        set_option(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, (int)dead_ms) ||
         (shared && set_option(fd, SOL_SOCKET, SO_REUSEPORT, 1)) ||
         bind(fd, (const struct sockaddr *)address, bytes) || listen(fd, BACKLOG)) {
         int saved = errno;
@@ -50,7 +48,7 @@ static int open_socket(const struct sockaddr_storage *address, socklen_t bytes, 
  * the connections: so the first shard tries without. */
 static int claim_address(struct sockaddr_storage *address, socklen_t bytes)
 {
-    int fd = open_socket(address, bytes, false, 0);
+    int fd = open_socket(address, bytes, false);
 
     if (fd < 0)
         return ERR_SYS;
@@ -83,14 +81,14 @@ static void on_readable(uv_poll_t *poll, int status, int events)
 }
 
 int listener_new(struct listener **out, struct shard *shard, struct sockaddr_storage *address,
-                 socklen_t bytes, bool first, uint32_t dead_ms, listener_accepted accepted)
+                 socklen_t bytes, bool first, listener_accepted accepted)
 {
     struct listener *listener = calloc(1, sizeof(*listener));
 
     if (!listener)
         return ERR_NOMEM;
     if ((first && claim_address(address, bytes)) ||
-        (listener->fd = open_socket(address, bytes, true, dead_ms)) < 0) {
+        (listener->fd = open_socket(address, bytes, true)) < 0) {
         free(listener);
         return ERR_SYS;
     }

@@ -22,8 +22,7 @@ typedef bool (*listener_accepted)(struct shard *shard, int fd);
  * `dead_ms` milliseconds is gone (TCP_USER_TIMEOUT; 0: as long as the system has it). ERR_SYS:
  * errno says why. */
 int listener_new(struct listener **listener, struct shard *shard, struct sockaddr_storage *address,
-                 socklen_t bytes, bool first, uint32_t dead_ms,
-                 listener_accepted accepted) MUST_CHECK;
+                 socklen_t bytes, bool first, listener_accepted accepted) MUST_CHECK;
 
 /* Goes on after a stop for want of room or fds; nothing happens if there was none. */
 void listener_resume(struct listener *listener);

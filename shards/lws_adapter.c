@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include "shards/connection.h"
+#include "shards/shard.h"
 
 struct lws_adapter {
     struct lws_context *context;
@@ -21,12 +22,16 @@ static int on_event(struct lws *wsi, enum lws_callback_reasons reason, void *use
 
     switch (reason) {
     case LWS_CALLBACK_RAW_RX:
-        if ((connection = lws_get_opaque_user_data(wsi)))
+        if ((connection = lws_get_opaque_user_data(wsi))) {
+            shard_turn_begins(connection->shard);
             connection_read(connection, in, size);
+        }
         break;
     case LWS_CALLBACK_RAW_WRITEABLE:
-        if ((connection = lws_get_opaque_user_data(wsi)))
+        if ((connection = lws_get_opaque_user_data(wsi))) {
+            shard_turn_begins(connection->shard);
             connection_writable(connection);
+        }
         break;
     case LWS_CALLBACK_RAW_CLOSE:
         if ((connection = lws_get_opaque_user_data(wsi))) {
@@ -113,8 +118,12 @@ int lws_adapter_adopt(struct lws_adapter *adapter, struct connection *connection
         .opaque = connection,
     };
 
-    connection->wsi = lws_adopt_descriptor_vhost_via_info(&info);
-    return connection->wsi ? 0 : ERR_NOMEM;
+    struct lws *wsi = lws_adopt_descriptor_vhost_via_info(&info);
+
+    if (!wsi) /* it may have told of the close already: the connection may be gone */
+        return ERR_NOMEM;
+    connection->wsi = wsi;
+    return 0;
 }
 
 void lws_adapter_want_write(struct connection *connection)

@@ -129,8 +129,12 @@ void producer_answered(struct shard *shard, const struct record_answer *answer)
     struct producer *producer;
     struct answer_place *place = find_place(shard, &answer->command, &producer);
 
-    if (!place)
+    if (!place) {
+        /* Its producer has gone, but the message has not. */
+        if (answer->refusal == REFUSAL_NONE && answer->epoch && !answer->command.part)
+            counter_add(&shard->counters->messages_in_producer, 1);
         return;
+    }
     if (answer->refusal == REFUSAL_NONE && place->op == COMMAND_BROADCAST && !place->taken)
         counter_add(&shard->counters->messages_in_producer, 1);
     uint32_t max_rate =
@@ -215,6 +219,17 @@ static size_t unsent(const struct producer *producer)
     return producer->out.size + uv_stream_get_write_queue_size((uv_stream_t *)&producer->tcp);
 }
 
+/* Sends what answers can go out while the producer takes them: on_written() goes on. */
+static void send_answers(struct producer *producer)
+{
+    while (!producer->ended && unsent(producer) < OUT_MAX && answers_ready(&producer->answers)) {
+        if (producer_encode_answers(producer, OUT_MAX))
+            producer_end(producer);
+        else if (producer->out.size)
+            send_out(producer);
+    }
+}
+
 void producer_send_answers(struct shard *shard)
 {
     struct slot_list list = slot_list_take(&shard->producers.answered);
@@ -225,12 +240,7 @@ void producer_send_answers(struct shard *shard)
         if (!producer)
             continue;
         producer->listed = false;
-        if (producer_encode_answers(producer)) {
-            producer_end(producer);
-            continue;
-        }
-        if (producer->out.size)
-            send_out(producer);
+        send_answers(producer);
         if (!producer->ended)
             end_if_done(producer);
     }
@@ -258,8 +268,6 @@ static size_t take_commands(struct producer *producer, const uint8_t *bytes, siz
     while (at < size && !producer->fatal && !producer->ended) {
         if (must_wait(producer) || at >= share) {
             producer->waiting = true;
-            if (!shard->input_budget || at >= share)
-                shard_again(shard);
             break;
         }
         int64_t length = command_scan(&producer->scanner, bytes + at, size - at, max);
@@ -403,8 +411,19 @@ void producer_take_waiting(struct shard *shard)
     slot_list_free(waiting);
     slot_list_free(&list);
     *waiting = passed;
-    if (waiting->count && !shard->input_budget)
-        shard_again(shard);
+}
+
+bool producer_can_go_on(const struct shard *shard)
+{
+    const struct slot_list *waiting = &shard->producers.waiting;
+
+    for (uint32_t i = 0; i < waiting->count; i++) {
+        struct producer *producer = slot_table_get(&shard->producers.slots, waiting->refs[i]);
+
+        if (producer && !must_wait(producer))
+            return true;
+    }
+    return false;
 }
 
 /* Birth and death */
@@ -430,6 +449,21 @@ bool producer_accept(struct shard *shard, int fd)
         producer_end(producer);
     }
     return true;
+}
+
+void producer_finish_all(struct shard *shard)
+{
+    const struct slot_table *slots = &shard->producers.slots;
+
+    for (uint32_t i = 0; i < slots->room; i++) {
+        struct producer *producer = slots->slots[i].thing;
+
+        if (!producer || producer->linger_until || producer->waiting ||
+            !answers_empty(&producer->answers) || unsent(producer))
+            continue;
+        producer->fatal = true;
+        linger(producer);
+    }
 }
 
 void producer_close_all(struct shard *shard)

@@ -37,11 +37,17 @@ void producer_closed(struct shard *shard, const struct record_closed *closed);
 /* Takes commands that had to wait, if they need not any more. */
 void producer_take_waiting(struct shard *shard);
 
+/* Whether one of those that wait need not any more. */
+bool producer_can_go_on(const struct shard *shard);
+
 /* Sends the answers of the turn. */
 void producer_send_answers(struct shard *shard);
 
 /* A tick of the shard's wheel. */
 void producer_tick(struct shard *shard);
+
+/* Draining: ends our side of those that have had all their answers. */
+void producer_finish_all(struct shard *shard);
 
 /* Closes all; the loop frees them. */
 void producer_close_all(struct shard *shard);

@@ -241,11 +241,11 @@ static int encode_answer(struct producer *producer, const struct answer_place *p
     return answer_ok(&producer->out, place->id);
 }
 
-int producer_encode_answers(struct producer *producer)
+int producer_encode_answers(struct producer *producer, size_t bytes_max)
 {
     struct answer_place *place;
 
-    while ((place = answers_ready(&producer->answers))) {
+    while (producer->out.size < bytes_max && (place = answers_ready(&producer->answers))) {
         if (encode_answer(producer, place))
             return ERR_NOMEM;
         answers_pop(&producer->answers);

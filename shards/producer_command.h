@@ -36,8 +36,8 @@ void producer_command(struct producer *producer, const uint8_t *bytes, size_t si
 /* The stream cannot be read on: answers with the error and closes. */
 void producer_stream_broken(struct producer *producer, int error);
 
-/* Encodes the answers that can go out, in order. ERR_NOMEM. */
-int producer_encode_answers(struct producer *producer) MUST_CHECK;
+/* Encodes the answers that can go out, in order, until they are `bytes_max` or more. ERR_NOMEM. */
+int producer_encode_answers(struct producer *producer, size_t bytes_max) MUST_CHECK;
 
 /* Closes the socket and frees the producer, later (shards/producer.c). */
 void producer_end(struct producer *producer);

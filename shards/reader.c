@@ -222,6 +222,7 @@ static void on_event(struct connection *connection, struct reader *reader,
             connection_close(connection, event->code, NULL, CLOSE_CLIENT, DROP_CLOSED);
         break;
     case FRAME_EVENT_ERROR:
+        connection->peer_closed = true; /* nothing that follows can be read, its close neither */
         connection_close(connection, event->code, event->reason,
                          event->code == 1009 ? CLOSE_TOO_BIG : CLOSE_PROTOCOL_ERROR, DROP_CLOSED);
         break;
@@ -236,8 +237,7 @@ void reader_frames(struct connection *connection, uint8_t *bytes, size_t size)
     uint64_t message_max = connection->shard->settings->limits.message_bytes;
     struct frame_event event;
 
-    connection->seen = connection->shard->wheel.now;
-    connection->pinged = false;
+    connection_alive(connection);
     if (connection->state == CONNECTION_JOINING || connection->reading_paused) {
         if (stash(connection, bytes, size))
             pause_reading(connection);

@@ -123,17 +123,14 @@ static int init_listeners(struct shard *shard, char error[256])
 {
     struct world *world = shard->world;
     bool first = shard->index == 0;
-    uint32_t ping = shard->settings->health.ping_seconds;
-    /* A peer that vanishes in mid-delivery: the kernel gives up when a ping would have. */
-    uint32_t dead_ms = ping ? (ping + shard->settings->health.pong_timeout_seconds) * 1000 : 0;
     const char *what = "clients";
     int failed = listener_new(&shard->clients, shard, &world->clients, world->clients_bytes, first,
-                              dead_ms, client_accepted);
+                              client_accepted);
 
     if (!failed) {
         what = "producers";
         failed = listener_new(&shard->commands, shard, &world->producers, world->producers_bytes,
-                              first, 0, command_accepted);
+                              first, command_accepted);
     }
     if (failed)
         snprintf(error, 256, "cannot listen for %s: %s", what,

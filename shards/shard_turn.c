@@ -93,7 +93,10 @@ static void drain_progress(struct shard *shard)
         return;
     if (!shard->under_way)
         tell_main(shard, SHARD_INTAKE_STOPPED);
-    if (shard->closing_all && !shard->connections.slots.count)
+    if (!shard->closing_all || shard->connections.slots.count)
+        return;
+    producer_finish_all(shard); /* every command that has come gets its answer */
+    if (!shard->producers.slots.count)
         tell_main(shard, SHARD_CLOSED);
 }
 
@@ -260,6 +263,8 @@ static void on_check(uv_check_t *check)
     producer_send_answers(shard);
     hand_over(shard);
     shard->input_budget = SHARD_INPUT_BUDGET;
+    if (producer_can_go_on(shard) || connection_can_go_on(shard))
+        shard_again(shard); /* what they waited for has come in this turn */
     count_turn(shard);
     if (shard->quit)
         uv_stop(&shard->loop);
