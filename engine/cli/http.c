@@ -1,4 +1,3 @@
-#define _GNU_SOURCE /* asprintf */
 #include "engine/cli/http.h"
 
 #include <errno.h>
