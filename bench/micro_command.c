@@ -8,30 +8,19 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/utsname.h>
-#include <time.h>
 
 #include <msgpack.h>
 
+#include "bench/micro.h"
 #include "proto/command.h"
 
-#define ROUNDS_DEFAULT 21
-#define ROUNDS_MAX     1001
-#define MESSAGE_BYTES  65536
-#define MAX_BYTES      (MESSAGE_BYTES + COMMAND_OVERHEAD_MAX)
+#define MESSAGE_BYTES 65536
+#define MAX_BYTES     (MESSAGE_BYTES + COMMAND_OVERHEAD_MAX)
 
 struct sample {
     const char *name;
     msgpack_sbuffer bytes;
 };
-
-typedef void step(const struct sample *sample);
-
-static void die(const char *what)
-{
-    fprintf(stderr, "micro_command: %s\n", what);
-    exit(1);
-}
 
 static void pack_text(msgpack_packer *packer, const char *text)
 {
@@ -122,108 +111,78 @@ static void make_large(struct sample *sample)
     pack_pair(&packer, "data", text);
 }
 
-static void scan(const struct sample *sample)
+static void scan_once(const struct sample *sample)
 {
     struct command_scanner scanner;
 
     command_scanner_init(&scanner);
     if (command_scan(&scanner, (const uint8_t *)sample->bytes.data, sample->bytes.size,
                      MAX_BYTES) != (int64_t)sample->bytes.size)
-        die("a command is not found");
+        micro_die("a command is not found");
 }
 
-static void decode(const struct sample *sample)
+static void decode_once(const struct sample *sample)
 {
     struct command_refusal refusal;
     struct command command;
 
     if (command_decode(&command, (const uint8_t *)sample->bytes.data, sample->bytes.size,
                        MESSAGE_BYTES, &refusal))
-        die(refusal.message);
+        micro_die(refusal.message);
     command_clear(&command);
 }
 
-static void unpack(const struct sample *sample)
+static void unpack_once(const struct sample *sample)
 {
     msgpack_unpacked unpacked;
 
     msgpack_unpacked_init(&unpacked);
     if (msgpack_unpack_next(&unpacked, sample->bytes.data, sample->bytes.size, NULL) !=
         MSGPACK_UNPACK_SUCCESS)
-        die("msgpack-c refuses a command");
+        micro_die("msgpack-c refuses a command");
     msgpack_unpacked_destroy(&unpacked);
 }
 
-static double now_ns(void)
+static void scan(void *context, uint64_t times)
 {
-    struct timespec time;
-
-    clock_gettime(CLOCK_MONOTONIC, &time);
-    return (double)time.tv_sec * 1e9 + (double)time.tv_nsec;
+    for (; times; times--)
+        scan_once(context);
 }
 
-static int compare(const void *a, const void *b)
+static void decode(void *context, uint64_t times)
 {
-    double x = *(const double *)a, y = *(const double *)b;
+    for (; times; times--)
+        decode_once(context);
+}
 
-    return (x > y) - (x < y);
+static void unpack(void *context, uint64_t times)
+{
+    for (; times; times--)
+        unpack_once(context);
 }
 
 /* Returns the median and prints it with the spread. */
-static double measure(const struct sample *sample, step *run, unsigned rounds)
+static double measure(struct sample *sample, micro_step step, unsigned rounds)
 {
-    static double ns[ROUNDS_MAX];
-    unsigned times = sample->bytes.size > 4096 ? 5000 : 50000;
+    struct micro_figure figure = micro_measure(step, sample, rounds);
 
-    for (unsigned round = 0; round < rounds; round++) {
-        double from = now_ns();
-        for (unsigned i = 0; i < times; i++)
-            run(sample);
-        ns[round] = (now_ns() - from) / times;
-    }
-    qsort(ns, rounds, sizeof(ns[0]), compare);
-    printf("  %7.1f (%.1f-%.1f)", ns[rounds / 2], ns[0], ns[rounds - 1]);
-    return ns[rounds / 2];
-}
-
-static void print_machine(unsigned rounds)
-{
-    char line[256], model[256] = "unknown";
-    FILE *file = fopen("/proc/cpuinfo", "r");
-    struct utsname system;
-
-    while (file && fgets(line, sizeof(line), file)) {
-        if (sscanf(line, "model name : %255[^\n]", model) == 1)
-            break;
-    }
-    if (file)
-        fclose(file);
-    if (uname(&system) == 0)
-        printf("machine: %s, %s %s\n", model, system.sysname, system.release);
-    printf("build: %s%s, msgpack-c %s; %u rounds; ns per command: median (lowest-highest)\n",
-           __VERSION__,
-#ifdef __OPTIMIZE__
-           " optimised",
-#else
-           " NOT optimised",
-#endif
-           msgpack_version(), rounds);
+    micro_print(figure);
+    return figure.median;
 }
 
 int main(int argc, char **argv)
 {
     struct sample samples[5];
-    unsigned rounds = argc > 1 ? (unsigned)strtoul(argv[1], NULL, 10) : ROUNDS_DEFAULT;
+    unsigned rounds = micro_rounds(argc, argv);
 
-    if (!rounds || rounds > ROUNDS_MAX)
-        die("ROUNDS must be 1-1001");
     make_small(&samples[0]);
     make_with_id(&samples[1]);
     make_experiment(&samples[2]);
     make_map(&samples[3]);
     make_large(&samples[4]);
 
-    print_machine(rounds);
+    micro_print_machine(rounds, "ns per command");
+    printf("peer: msgpack-c %s\n", msgpack_version());
     for (size_t i = 0; i < sizeof(samples) / sizeof(samples[0]); i++) {
         printf("%-26s scan", samples[i].name);
         double own = measure(&samples[i], scan, rounds);
