@@ -84,12 +84,15 @@ static uint64_t member_backlog(const struct group *group, const struct member *m
     return backlog;
 }
 
-/* Bytes of logs that are kept for this member alone, what it steps over included. */
+/* Bytes that logs keep although this member is to step over them. */
 static uint64_t member_holds(const struct member *member)
 {
-    const struct lag *lag = member->lags[LOG_NORMAL];
+    uint64_t bytes = 0;
 
-    return lag ? lag->skipped_bytes : 0;
+    for (int kind = 0; kind < LOG_KINDS; kind++)
+        if (member->lags[kind])
+            bytes += member->lags[kind]->skipped_bytes;
+    return bytes;
 }
 
 /* Leaves out all that waits in one log but its newest message, or that, too. Returns how many. */
