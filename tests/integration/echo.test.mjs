@@ -80,7 +80,7 @@ for (const shards of [1, 2, 4])
         const producer = await Producer.connect(engine);
         const other = await Client.join(engine, group, { onMessage: () => {} });
         const slow = await stall(engine, `/ws/${group}?echo=0`);
-        const first = await fill(engine, producer, group, 20000, 400000);
+        const first = await fill(engine, producer, group, 20000, 1 << 20);
         const rounds = 60;
         let from = 0;
         for (let i = 0; i < rounds; i++) {
