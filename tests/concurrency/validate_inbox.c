@@ -292,7 +292,8 @@ static struct batch *pop(struct validator *validator)
     struct batch *batch = NULL;
 
     while (!batch && looks--)
-        batch = inbox_pop(validator->inbox);
+        batch = rng_once_in(&validator->rng, 8) ? inbox_pop_critical(validator->inbox)
+                                                : inbox_pop(validator->inbox);
     return batch;
 }
 

@@ -108,6 +108,27 @@ static void what_is_critical_comes_first(void **state)
     inbox_free(inbox);
 }
 
+static void what_is_critical_can_be_had_alone(void **state)
+{
+    struct inbox *inbox = new_inbox();
+
+    push_bytes(inbox, INBOX_NORMAL, 10, BYTES_MAX);
+    assert_false(inbox_has_critical(inbox));
+    assert_null(inbox_pop_critical(inbox));
+    push_bytes(inbox, INBOX_CRITICAL, 1, BYTES_MAX);
+    assert_true(inbox_has_critical(inbox));
+
+    struct batch *batch = inbox_pop_critical(inbox);
+    assert_non_null(batch);
+    assert_int_equal(batch->source, 1);
+    batch_discard(batch);
+    assert_false(inbox_has_critical(inbox));
+    push_bytes(inbox, INBOX_CRITICAL, 2, BYTES_MAX); /* what it counted against is free again */
+    assert_pops(inbox, 2);
+    assert_pops(inbox, 10);
+    inbox_free(inbox);
+}
+
 static void a_full_queue_is_an_outcome(void **state)
 {
     struct inbox *inbox = new_inbox();
@@ -280,6 +301,7 @@ int main(void)
     static const struct CMUnitTest tests[] = {
         cmocka_unit_test(batches_come_out_in_order),
         cmocka_unit_test(what_is_critical_comes_first),
+        cmocka_unit_test(what_is_critical_can_be_had_alone),
         cmocka_unit_test(a_full_queue_is_an_outcome),
         cmocka_unit_test(messages_under_way_are_bounded),
         cmocka_unit_test(one_batch_always_fits),
