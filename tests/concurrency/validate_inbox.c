@@ -37,11 +37,12 @@
 
 #define SLOTS       64
 #define BYTES_MAX   20000
-#define PAYLOAD_MAX 3000  /* what a batch counts against BYTES_MAX at the most */
-#define PARCELS_MAX 4     /* records of a batch */
-#define FILLING_MAX 300   /* bytes behind a record */
-#define BURST_MAX   16    /* batches of a turn */
-#define SPINS_MAX   400   /* looks before falling asleep, or before pushing */
+#define PAYLOAD_MAX 3000 /* what a batch counts against BYTES_MAX at the most */
+#define PARCELS_MAX 4    /* records of a batch */
+#define FILLING_MAX 300  /* bytes behind a record */
+#define BURST_MAX   16   /* batches of a turn */
+#define SPINS_MAX   400  /* looks before falling asleep, or before pushing */
+#define YIELD_EVERY 1000
 #define WAKE_MS     20000 /* a wake-up that takes longer was lost */
 
 /* A record: says who sent it and what came before. Its filling and checksum follow. */
@@ -197,8 +198,9 @@ static void wait_for_the_owner(struct producer *producer)
     const struct validator *validator = producer->validator;
     uint64_t spins = rng_below(&producer->rng, SPINS_MAX);
 
-    while (atomic_load_explicit(&validator->popped, memory_order_relaxed) < pushed(producer))
-        sched_yield();
+    for (unsigned looks = 1; atomic_load(&validator->popped) < pushed(producer); looks++)
+        if (looks % YIELD_EVERY == 0) /* the owner has no core */
+            sched_yield();
     while (spins--)
         atomic_signal_fence(memory_order_seq_cst); /* only so that the loop stays */
 }
@@ -309,7 +311,7 @@ static void consume(struct validator *validator)
             validator->largest_depth = depth;
         if (batch) {
             take_batch(validator, batch);
-            atomic_fetch_add_explicit(&validator->popped, 1, memory_order_relaxed);
+            atomic_fetch_add(&validator->popped, 1);
             left--;
         } else if (inbox_sleep(validator->inbox)) {
             sleep_until_woken(validator);
