@@ -348,7 +348,31 @@ test('what slow members did not get: drops by reason, and what they read is what
   });
 });
 
-test('unauthorized and shutting_down are counted', async () => {
+test('bytes_out of a member that is cut in mid-frame: what the kernel took, and no more', async () => {
+  const impatient = {
+    limits: { backlog_bytes: 300000 },
+    health: { ping_seconds: 3, pong_timeout_seconds: 2 },
+    namespaces: [{ name: '', max_rate: 0 }],
+  };
+  await withEngine({ shards: 2, config: impatient }, async (engine) => {
+    const producer = await Producer.connect(engine);
+    const slow = await stall(engine, '/ws/g');
+    const size = 60000;
+    let read = 0;
+    slow.socket.on('data', (chunk) => (read += chunk.length));
+    await publishUntil(engine, producer, 'g', size, (now) => now.connections_closed.slow);
+    const stats = await engine.statsWhen((now) => now.total_connections === 0, 'it is closed');
+    assert.ok(stats.bytes_out > 0);
+    await sleep(4000); // it is cut
+    slow.socket.resume();
+    await slow.end();
+    const after = await engine.quiet();
+    assert.equal(after.bytes_out, read);
+    assert.equal(after.deliveries, Math.floor(read / frameBytes(size)));
+  });
+});
+
+test('unauthorized is counted', async () => {
   await withEngine({ shards: 2, config: { tokens: { producers: 'secret', admin: '' } } }, async (engine) => {
     for (let i = 0; i < 3; i++) {
       const producer = await Producer.connect(engine);
