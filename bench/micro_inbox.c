@@ -21,8 +21,9 @@
 
 #define SLOTS       1024
 #define THREADS_MAX 8
-#define BATCHES     60000 /* of a round, all threads together */
-#define TURN        8     /* batches of a turn: one look whether to wake */
+#define ROUND_NS    20e6
+#define LOOK_EVERY  32 /* batches between looks at the clock */
+#define TURN        8  /* batches of a turn: one look whether to wake */
 
 /* The peer: bounded, one lock. */
 struct locked {
@@ -41,8 +42,7 @@ struct cost {
 struct state {
     struct inbox *inbox; /* NULL: the peer */
     struct locked locked;
-    uint64_t each; /* batches of each thread */
-    atomic_bool go;
+    atomic_bool go, stop;
 };
 
 static bool locked_push(struct locked *locked, struct batch *batch)
@@ -96,16 +96,18 @@ static void wake(struct state *state)
         locked_wake(&state->locked);
 }
 
-/* The batch is empty and nobody changes it, so that one serves for all pushes of a thread. */
-static void push(struct state *state, struct batch *batch)
+static bool push(struct state *state, struct batch *batch)
 {
-    while (state->inbox ? inbox_push_mpmc(state->inbox, INBOX_NORMAL, batch) != 0
-                        : !locked_push(&state->locked, batch)) {
-        wake(state);
-        sched_yield();
-    }
+    return state->inbox ? !inbox_push_mpmc(state->inbox, INBOX_NORMAL, batch)
+                        : locked_push(&state->locked, batch);
 }
 
+static struct batch *pop(struct state *state)
+{
+    return state->inbox ? inbox_pop(state->inbox) : locked_pop(&state->locked);
+}
+
+/* Pushes the same batch all the time: it is empty, and nobody changes it. */
 static void *produce(void *context)
 {
     struct state *state = context;
@@ -115,55 +117,72 @@ static void *produce(void *context)
         micro_die("out of memory");
     while (!atomic_load(&state->go))
         sched_yield();
-    for (uint64_t i = 1; i <= state->each; i++) {
-        push(state, batch);
-        if (i % TURN == 0 || i == state->each)
+    for (unsigned i = 1; !atomic_load_explicit(&state->stop, memory_order_relaxed); i++) {
+        bool full = !push(state, batch);
+
+        if (full || i % TURN == 0)
             wake(state);
+        if (full)
+            sched_yield();
     }
     return batch;
 }
 
-static void consume(struct state *state, uint64_t batches)
+/* Sleeps until there is something. */
+static void wait_for_batches(struct state *state)
 {
     struct pollfd fd = {.events = POLLIN};
+    eventfd_t count;
 
     fd.fd = state->inbox ? inbox_fd(state->inbox) : state->locked.fd;
-    while (batches) {
-        eventfd_t count;
+    if (!(state->inbox ? inbox_sleep(state->inbox) : locked_sleep(&state->locked)))
+        return;
+    poll(&fd, 1, 1);
+    eventfd_read(fd.fd, &count);
+    if (state->inbox)
+        inbox_awake(state->inbox);
+}
 
-        if (state->inbox ? inbox_pop(state->inbox) : locked_pop(&state->locked)) {
-            batches--;
-        } else if (state->inbox ? inbox_sleep(state->inbox) : locked_sleep(&state->locked)) {
-            poll(&fd, 1, -1);
-            eventfd_read(fd.fd, &count);
-            if (state->inbox)
-                inbox_awake(state->inbox);
-        }
+/* Pops for the time of a round. Returns how many. */
+static uint64_t consume(struct state *state)
+{
+    double until = micro_now() + ROUND_NS;
+    uint64_t popped = 0;
+
+    while (micro_now() < until) {
+        unsigned i = 0;
+
+        while (i < LOOK_EVERY && pop(state))
+            i++;
+        popped += i;
+        if (i < LOOK_EVERY)
+            wait_for_batches(state);
     }
+    return popped;
 }
 
 static struct cost round_of(struct state *state, unsigned threads)
 {
     pthread_t ids[THREADS_MAX];
+    void *pushed[THREADS_MAX];
 
-    state->each = BATCHES / threads;
     atomic_store(&state->go, false);
+    atomic_store(&state->stop, false);
     for (unsigned i = 0; i < threads; i++)
         if (pthread_create(&ids[i], NULL, produce, state))
             micro_die("no thread can be had");
     double wall = micro_now(), cpu = micro_cpu();
     atomic_store(&state->go, true);
-    consume(state, state->each * threads);
+    double batches = (double)consume(state);
     wall = micro_now() - wall;
-    for (unsigned i = 0; i < threads; i++) {
-        void *batch;
-
-        pthread_join(ids[i], &batch);
-        free(batch);
-    }
     cpu = micro_cpu() - cpu;
-
-    double batches = (double)(state->each * threads);
+    atomic_store(&state->stop, true);
+    for (unsigned i = 0; i < threads; i++)
+        pthread_join(ids[i], &pushed[i]);
+    while (pop(state))
+        continue;
+    for (unsigned i = 0; i < threads; i++)
+        free(pushed[i]);
     return (struct cost){cpu / batches, wall / batches};
 }
 
@@ -225,6 +244,7 @@ int main(int argc, char **argv)
     inbox_free(inbox);
     for (unsigned threads = 1; threads <= THREADS_MAX; threads *= 2) {
         printf("%u threads push: inbox", threads);
+        fflush(stdout);
         double own = measure(false, threads, rounds);
         printf("  mutex");
         double peer = measure(true, threads, rounds);
