@@ -1,7 +1,7 @@
 // The end of a connection, of whatever kind, leaves no trace: it is in no group, no figure and no
 // table of files any more, homes forget its groups, and memory comes back.
 import assert from 'node:assert/strict';
-import { readdirSync } from 'node:fs';
+import { readdirSync, readlinkSync } from 'node:fs';
 import net from 'node:net';
 import test from 'node:test';
 import { Client, refusal } from './lib/client.mjs';
@@ -21,10 +21,24 @@ const config = {
   ],
 };
 
-/** Open files of all threads: each shard has a table of its own. */
+/** Open sockets of all threads: each shard has a table of its own. */
 function openFiles(engine) {
   const tasks = `/proc/${engine.pid}/task`;
-  return readdirSync(tasks).reduce((sum, task) => sum + readdirSync(`${tasks}/${task}/fd`).length, 0);
+  return readdirSync(tasks).flatMap((task) => readdirSync(`${tasks}/${task}/fd`).map((fd) => {
+    try {
+      return `${task}/${fd}: ${readlinkSync(`${tasks}/${task}/fd/${fd}`)}`;
+    } catch {
+      return ''; // closed meanwhile
+    }
+  })).filter((file) => file.includes('socket:'));
+}
+
+/** Waits until there are no more of them than before. */
+async function filesClosed(engine, before, what) {
+  let now;
+  await until(() => (now = openFiles(engine)).length <= before.length, what).catch((error) => {
+    throw new Error(`${error.message}: ${now.filter((file) => !before.includes(file)).join(', ')}`);
+  });
 }
 
 const close = async (raw) => {
@@ -132,7 +146,7 @@ for (const shards of [1, 2, 4])
           now.active_users === 0 && now.active_experiments === 0, `${what}: nothing is left`);
         for (const key of ['group_connections', 'experiment_connections', 'session_connections', 'active_sessions'])
           assert.equal(stats[key], 0, `${what}: ${key}`);
-        await until(() => openFiles(engine) === files, `${what}: its file is closed`);
+        await filesClosed(engine, files, `${what}: its file is closed`);
         await engine.quiet();
       };
 
@@ -206,7 +220,7 @@ test('a request that is never finished: cut after 10 s, and nothing is left', as
     silent.forEach((raw, i) => i % 2 && raw.write('GET /ws/g HTTP/1.1\r\nHost: '));
     await Promise.all(silent.map((raw) => raw.end('it is cut', 20000)));
     assert.equal((await engine.stats()).connections_refused.handshake_timeout, 20);
-    await until(() => openFiles(engine) === files, 'their files are closed');
+    await filesClosed(engine, files, 'their files are closed');
   });
 });
 
@@ -260,7 +274,7 @@ test('churn: memory comes back', async (t) => {
     t.diagnostic(`${joins} joins: ${(first / 1048576).toFixed(1)} MiB; ${joins} more: ${(second / 1048576).toFixed(1)} MiB; ` +
       `${((Date.now() - began) / 1000).toFixed(0)} s`);
     if (SCALE >= 1) assert.ok(second <= first * 1.05, `${second} bytes after ${first}`);
-    await until(() => openFiles(engine) === files, 'all files are closed');
+    await filesClosed(engine, files, 'all files are closed');
     const { values } = await engine.metrics();
     const stats = await engine.stats();
     assert.equal(values.shardcast_connections_opened_total, 2 * joins / PER_CONNECTION);
