@@ -82,15 +82,10 @@ for (const shards of [1, 2, 4])
         const producer = await Producer.connect(engine);
         const healthy = await Client.join(engine, 'skip:g', { onMessage: () => {} });
         const slow = await stall(engine, '/ws/skip:g');
-        let most = 0;
-        let sent = await publishUntil(engine, producer, 'skip:g', size, (now) => {
-          if (healthy.received === now.messages_routed / 2) most = Math.max(most, waiting(now));
-          return now.drops.skip * size > 3 * BACKLOG;
-        });
+        let sent = await publishUntil(engine, producer, 'skip:g', size, (now) => now.drops.skip * size > 3 * BACKLOG);
         const before = await standstill(engine);
-        assert.ok(waiting(before) >= 1, 'the newest waits');
-        assert.ok(waiting(before) * frameBytes(size) <= BACKLOG + frameBytes(size), 'never much more than the limit');
-        assert.ok(most * frameBytes(size) <= BACKLOG + 150000, `${most} waited`);
+        // A frame that the kernel has begun is finished beside it.
+        assert.ok(waiting(before) * frameBytes(size) <= BACKLOG + frameBytes(size), `${waiting(before)} wait`);
         const delivered = before.deliveries - healthy.received;
         const got = await readUpTo(slow, numbered(sent - 1, size));
         assertWhole(got, size);
@@ -118,7 +113,7 @@ for (const shards of [1, 2, 4])
         const producer = await Producer.connect(engine);
         const healthy = await Client.join(engine, 'latest:g', { onMessage: () => {} });
         const slow = await stall(engine, '/ws/latest:g');
-        let sent = await publishUntil(engine, producer, 'latest:g', size, (now) => now.drops.latest >= 20);
+        let sent = await publishUntil(engine, producer, 'latest:g', size, (now) => now.drops.latest >= 60);
         for (let i = 0; i < 50; i++) {
           await producer.broadcast('latest:g', numbered(sent++, size));
           if (i % 10) continue;
