@@ -125,7 +125,7 @@ static void more_segments_than_pieces(void **state)
 /* A socket may take any number of bytes of what is pending. */
 static void a_cursor_begins_at_any_byte(void **state)
 {
-    static const uint32_t bodies[] = {0, 1, 125, 126, 900, 3, 4090, 5000, 7, 5001};
+    static const uint32_t bodies[] = {0, 1, 125, 126, 900, 3, 4100, 7, 1020, 2};
     struct trial trial;
 
     trial_init(&trial);
