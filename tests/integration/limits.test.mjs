@@ -53,7 +53,6 @@ for (const shards of [1, 2, 4])
       assert.equal(stats.group_connections, limit);
       assert.equal(stats.connections_refused.group_full, limit / 2);
       assert.equal(stats.shards.reduce((sum, shard) => sum + shard.connections_refused.group_full, 0), limit / 2);
-      if (shards > 1) assert.ok(stats.shards.every((shard) => shard.total_connections > 0), 'all shards have some');
       const producer = await Producer.connect(engine);
       assert.equal((await producer.broadcast('g', 'x')).members, limit);
 
@@ -142,9 +141,8 @@ for (const shards of [1, 2, 4])
       assert.equal(by(101).length, 60);
       assert.equal(by(503).length, 30);
       await Promise.all(by(503).map((raw) => raw.end('a refused one is closed')));
-      let stats = await engine.stats();
+      let stats = await engine.statsWhen((now) => now.total_connections === 60, 'all have joined');
       assert.equal(stats.connections_refused.connection_limit, 30);
-      assert.equal(stats.total_connections, 60);
 
       // Those that were silent have their places.
       silent.forEach((raw, i) => raw.write(upgradeRequest(`/ws/s${i}?hello=1`)));
