@@ -74,6 +74,10 @@ void batch_discard(struct batch *batch)
             payload_unref(((struct record_publish *)record)->payload);
         else if (record->type == RECORD_DELIVER)
             payload_unref(((struct record_deliver *)record)->payload);
+        else if (record->type == RECORD_JOINED)
+            history_range_unref(((struct record_joined *)record)->range);
+        else if (record->type == RECORD_HISTORY_ANSWER)
+            history_range_unref(((struct record_history_answer *)record)->range);
         else if (record->type == RECORD_SETTINGS)
             settings_unref(((struct record_settings *)record)->settings);
     }

@@ -157,7 +157,7 @@ static int join_one(struct connection *connection, const char *name, size_t size
                         (char *)name};
 
     member->connection = connection;
-    if (group_join(&shard->groups, member, &key, connection->member_count))
+    if (group_join(&shard->groups, member, &key, connection->member_count, NULL))
         return ERR_NOMEM;
     connection->member_count++;
     connection->joins_open++;

@@ -74,7 +74,7 @@ void group_release(struct group_table *groups, struct group *group)
 /* Joining */
 
 int group_join(struct group_table *groups, struct member *member, const struct named *name,
-               uint32_t member_index)
+               uint32_t member_index, const struct join_recovery *recovery)
 {
     struct shard *shard = groups->shard;
     struct group *group = group_get(groups, name);
@@ -89,6 +89,7 @@ int group_join(struct group_table *groups, struct member *member, const struct n
                                           OUTBOX_NORMAL, RECORD_JOIN, sizeof(*join), name, 0, 0);
     join->connection = member->connection->ref;
     join->member = member_index;
+    join->recovery = recovery ? *recovery : (struct join_recovery){.want = RECOVER_NONE};
     return 0;
 }
 
@@ -208,6 +209,7 @@ void group_joined(struct group_table *groups, const struct record_joined *joined
         connection_joined(connection, joined);
     if (last)
         group->joining--; /* until here, so that the group outlives what its members do */
+    history_range_unref(joined->range);
     group_release(groups, group);
 }
 

@@ -79,6 +79,7 @@ struct member {
     struct connection *connection;
     uint32_t index;              /* in the group's entries, while CRITICAL or JOINED */
     uint8_t state;               /* enum member_state */
+    bool positioned;             /* sees every message or is closed 3010; set before the join */
     struct lag *lags[LOG_KINDS]; /* NULL: keeps up */
 };
 
@@ -106,11 +107,13 @@ struct group_table {
 int group_table_init(struct group_table *groups, struct shard *shard) MUST_CHECK;
 void group_table_free(struct group_table *groups);
 
-/* Asks the group's home to count the member in. ERR_NOMEM: nothing was asked. */
+/* Asks the group's home to count the member in; `recovery` NULL: of the past it wants nothing.
+ * ERR_NOMEM: nothing was asked. */
 int group_join(struct group_table *groups, struct member *member, const struct named *name,
-               uint32_t member_index) MUST_CHECK;
+               uint32_t member_index, const struct join_recovery *recovery) MUST_CHECK;
 
-/* The home's answer. The connection may be gone by now: then its place is given back. */
+/* The home's answer. The connection may be gone by now: then its place is given back. Takes over
+ * the record's range. */
 void group_joined(struct group_table *groups, const struct record_joined *joined);
 
 /* A message for this shard's members. Takes over the record's payload. */

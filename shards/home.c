@@ -6,35 +6,14 @@
 
 #include "proto/group_name.h"
 #include "proto/refusal.h"
+#include "shards/epoch.h"
+#include "shards/home_group.h"
 #include "shards/outbox.h"
 #include "shards/rate_window.h"
 #include "shards/settings.h"
 #include "shards/shard.h"
 
 #define FORGET_NS 5000000000ull
-
-/* A shard that has members of a group. */
-struct home_shard {
-    uint32_t shard;
-    uint32_t members;
-};
-
-struct home_group {
-    struct named named; /* first */
-    const struct namespace_settings *settings;
-    uint64_t epoch;
-    uint64_t offset;  /* of the last message */
-    uint64_t used_ns; /* the last message, or the end of the last member */
-    uint32_t members;
-    uint16_t shard_count, shard_room;
-    struct home_shard only;     /* most groups are on one shard */
-    struct home_shard *shards;  /* `only`, or allocated */
-    struct rate_window *window; /* NULL: no recent traffic */
-    struct home_group *next;    /* in home->resting */
-    bool resting;
-    uint8_t category;
-    char name[];
-};
 
 int home_init(struct home *home, struct shard *shard, uint64_t seed)
 {
@@ -52,7 +31,8 @@ static uint64_t next_epoch(struct home *home)
 
     z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9ull;
     z = (z ^ (z >> 27)) * 0x94d049bb133111ebull;
-    return z ^ (z >> 31);
+    z ^= z >> 31;
+    return z == EPOCH_NONE || z == EPOCH_OTHER ? next_epoch(home) : z;
 }
 
 static void group_free(struct home_group *group)
@@ -108,13 +88,18 @@ static struct home_group *group_new(struct home *home, const struct named *name,
     return group;
 }
 
+struct home_group *home_find(const struct home *home, const struct named *name)
+{
+    return (struct home_group *)table_find(home->groups, name->hash, name->name, name->size);
+}
+
 /* Finds the group, or makes it. NULL: the engine has as many groups as it may, or no memory. */
 static struct home_group *group_get(struct home *home, const struct named *name)
 {
-    struct named *found = table_find(home->groups, name->hash, name->name, name->size);
+    struct home_group *found = home_find(home, name);
 
     if (found)
-        return (struct home_group *)found;
+        return found;
 
     uint8_t category = (uint8_t)group_name_category(name->name, name->size);
     if (category == GROUP_ALL) /* everyone is none of limits.groups */
@@ -293,8 +278,10 @@ static void send_joined(struct home *home, uint32_t to, const struct record_join
     joined->member = join->member;
     joined->by = (uint8_t)by;
     joined->outcome = (uint8_t)outcome;
-    joined->epoch = group ? group->epoch : 0;
+    joined->has_history = joined->recovered = false;
+    joined->epoch = group ? group->epoch : EPOCH_NONE;
     joined->offset = group ? group->offset : 0;
+    joined->range = NULL;
 }
 
 static enum join_outcome count_in(struct home *home, struct home_group *group, uint32_t source)
@@ -329,8 +316,7 @@ void home_join(struct home *home, uint32_t source, const struct record_join *joi
 void home_leave(struct home *home, uint32_t source, const struct record_leave *leave)
 {
     struct named name = record_name(leave, leave->name);
-    struct home_group *group =
-        (struct home_group *)table_find(home->groups, name.hash, name.name, name.size);
+    struct home_group *group = home_find(home, &name);
     assert(group && group->members); /* a member leaves once, and its group stays until then */
     struct home_shard *entry = group_shard(group, source);
 
@@ -347,8 +333,7 @@ void home_leave(struct home *home, uint32_t source, const struct record_leave *l
 void home_disconnect(struct home *home, uint32_t source, const struct record_disconnect *disconnect)
 {
     struct named name = record_name(disconnect, disconnect->name);
-    struct home_group *group =
-        (struct home_group *)table_find(home->groups, name.hash, name.name, name.size);
+    struct home_group *group = home_find(home, &name);
     const char *reason = disconnect->name + name.size;
     unsigned shards = group ? group->shard_count : 0;
 

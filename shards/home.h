@@ -39,6 +39,9 @@ void home_leave(struct home *home, uint32_t source, const struct record_leave *l
 void home_disconnect(struct home *home, uint32_t source,
                      const struct record_disconnect *disconnect);
 
+/* Somebody asks for a group's messages: answers with a range of them. */
+void home_history(struct home *home, uint32_t source, const struct record_history *question);
+
 /* The settings have changed. */
 void home_settings(struct home *home);
 

@@ -1,8 +1,8 @@
 /* What shards tell each other: records, packed into batches (shards/batch.h).
  *
- * A record that holds a payload owns one reference to it; names follow the fixed part and are not
- * ended by NUL; names are aligned, so that they begin where sizeof says that the fixed part ends. A
- * connection is named by shard (the batch's source, or the receiver), slot and
+ * A record that holds a payload or a range owns one reference to it; names follow the fixed part
+ * and are not ended by NUL; names are aligned, so that they begin where sizeof says that the fixed
+ * part ends. A connection is named by shard (the batch's source, or the receiver), slot and
  * generation, never by pointer. */
 #ifndef SHARDCAST_SHARDS_RECORDS_H
 #define SHARDCAST_SHARDS_RECORDS_H
@@ -11,25 +11,28 @@
 #include <stdint.h>
 
 #include "proto/payload.h"
+#include "shards/history_range.h"
 #include "shards/slot_table.h"
 #include "shards/table.h"
 
 enum record_type {
-    RECORD_PUBLISH = 1, /* reader -> home */
-    RECORD_DELIVER,     /* home -> shard with members */
-    RECORD_ANSWER,      /* home -> reader */
-    RECORD_JOIN,        /* shard -> home */
-    RECORD_JOINED,      /* home -> shard */
-    RECORD_LEAVE,       /* shard -> home */
-    RECORD_DISCONNECT,  /* reader -> home */
-    RECORD_CLOSE,       /* home -> shard with members */
-    RECORD_CLOSED,      /* shard with members -> reader */
-    RECORD_SETTINGS,    /* main thread -> shard */
-    RECORD_STOP_INTAKE, /* main thread -> shard: first step of a drain */
-    RECORD_CLOSE_ALL,   /* main thread -> shard: second step */
-    RECORD_CUT,         /* main thread -> shard: the drain's deadline is over */
-    RECORD_QUIT,        /* main thread -> shard: end the thread */
-    RECORD_STATE        /* shard -> main thread */
+    RECORD_PUBLISH = 1,    /* reader -> home */
+    RECORD_DELIVER,        /* home -> shard with members */
+    RECORD_ANSWER,         /* home -> reader */
+    RECORD_JOIN,           /* shard -> home */
+    RECORD_JOINED,         /* home -> shard */
+    RECORD_LEAVE,          /* shard -> home */
+    RECORD_DISCONNECT,     /* reader -> home */
+    RECORD_CLOSE,          /* home -> shard with members */
+    RECORD_CLOSED,         /* shard with members -> reader */
+    RECORD_HISTORY,        /* asker -> home */
+    RECORD_HISTORY_ANSWER, /* home -> asker */
+    RECORD_SETTINGS,       /* main thread -> shard */
+    RECORD_STOP_INTAKE,    /* main thread -> shard: first step of a drain */
+    RECORD_CLOSE_ALL,      /* main thread -> shard: second step */
+    RECORD_CUT,            /* main thread -> shard: the drain's deadline is over */
+    RECORD_QUIT,           /* main thread -> shard: end the thread */
+    RECORD_STATE           /* shard -> main thread */
 };
 
 struct record {
@@ -88,14 +91,30 @@ struct record_answer {
     _Alignas(8) char name[];
 };
 
+enum join_recover {
+    RECOVER_NONE,
+    RECOVER_NOW,  /* a position to go on from: there must be a history */
+    RECOVER_SINCE /* what came after a position */
+};
+
+/* What a join wants of the group's history. Zeroed: nothing. */
+struct join_recovery {
+    uint8_t want;   /* enum join_recover */
+    bool must;      /* without it the join is refused: JOIN_INSUFFICIENT_STATE */
+    bool any_epoch; /* `epoch` says nothing */
+    uint64_t epoch;
+    uint64_t offset;
+};
+
 struct record_join {
     struct record head;
     struct slot_ref connection;
     uint32_t member; /* which membership of the connection */
+    struct join_recovery recovery;
     _Alignas(8) char name[];
 };
 
-enum join_outcome { JOIN_OK, JOIN_GROUP_FULL, JOIN_OVERLOADED };
+enum join_outcome { JOIN_OK, JOIN_GROUP_FULL, JOIN_OVERLOADED, JOIN_INSUFFICIENT_STATE };
 
 /* A home on another shard answers twice: by the critical inbox, and by the other. What is sequenced
  * after the join then comes behind the answer in either. */
@@ -107,8 +126,57 @@ struct record_joined {
     uint32_t member;
     uint8_t by;      /* enum joined_by */
     uint8_t outcome; /* enum join_outcome */
+    bool has_history;
+    bool recovered; /* what was wanted is in `range`: everything up to `offset` */
     uint64_t epoch;
     uint64_t offset;
+    struct history_range *range; /* one reference; NULL: nothing to recover, or CRITICAL */
+    _Alignas(8) char name[];
+};
+
+/* Who asks for history: a producer's command, or a connection by a number of its own. */
+struct history_asker {
+    struct command_ref command; /* producer NO_PRODUCER: the connection */
+    struct slot_ref connection;
+    uint32_t number;
+};
+
+/* What a history is asked for; an answer has it in the order of the offsets in any case. */
+struct history_query {
+    uint64_t limit;  /* messages; 0: the position only; UINT64_MAX: as many as may be */
+    uint64_t epoch;  /* with `since` */
+    uint64_t offset; /* with `since` */
+    bool since;      /* only what lies behind that position; with `newest` before it */
+    bool any_epoch;  /* `epoch` says nothing */
+    bool newest;     /* those next to the end and not to the beginning */
+};
+
+enum history_outcome {
+    HISTORY_OK,
+    HISTORY_OTHER_EPOCH, /* the position is not one of this group's epoch: no messages */
+    HISTORY_GONE,        /* not all that came after the position is kept, or it is beyond the end:
+                            the range has what there is */
+    HISTORY_OVERLOADED   /* out of memory */
+};
+
+/* Asking makes no group: one that is not there has EPOCH_NONE and the offset 0. */
+struct record_history {
+    struct record head;
+    struct history_asker asker;
+    struct history_query query;
+    _Alignas(8) char name[];
+};
+
+struct record_history_answer {
+    struct record head; /* the group's name */
+    struct history_asker asker;
+    struct history_query query;
+    uint64_t epoch;
+    uint64_t offset;             /* the top */
+    struct history_range *range; /* one reference; NULL: no messages */
+    uint32_t credit;             /* what the question counted as under way, given back */
+    uint8_t outcome;             /* enum history_outcome */
+    bool has_history;
     _Alignas(8) char name[];
 };
 

@@ -16,6 +16,13 @@
 
 enum slow_consumer { SLOW_CLOSE, SLOW_SKIP, SLOW_LATEST };
 
+struct history_settings {
+    uint32_t messages;         /* that a group keeps; 0: no history */
+    uint32_t seconds;          /* that it keeps them; 0: no limit */
+    uint64_t bytes;            /* of their payloads */
+    uint32_t position_seconds; /* after the last message; 0: never forgotten */
+};
+
 struct namespace_settings {
     char *name;           /* before the first ':'; "" is all the rest; allocated */
     uint32_t max_members; /* 0: no limit */
@@ -24,12 +31,7 @@ struct namespace_settings {
     enum slow_consumer slow_consumer;
     bool client_publish;
     bool presence;
-    struct {
-        uint32_t messages; /* 0: no history */
-        uint32_t seconds;  /* 0: no limit */
-        uint64_t bytes;
-        uint32_t position_seconds; /* 0: never forgotten */
-    } history;
+    struct history_settings history;
 };
 
 struct settings {

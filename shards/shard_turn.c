@@ -120,6 +120,14 @@ static void take_settings(struct shard *shard, struct record_settings *record)
     group_table_settings(&shard->groups);
 }
 
+/* Takes over the answer's range. */
+static void history_answered(struct shard *shard, const struct record_history_answer *answer)
+{
+    assert(shard->under_way >= answer->credit);
+    shard->under_way -= answer->credit;
+    history_range_unref(answer->range);
+}
+
 static void dispatch(struct shard *shard, uint32_t source, struct record *record)
 {
     switch ((enum record_type)record->type) {
@@ -149,6 +157,12 @@ static void dispatch(struct shard *shard, uint32_t source, struct record *record
         break;
     case RECORD_CLOSED:
         producer_closed(shard, (struct record_closed *)record);
+        break;
+    case RECORD_HISTORY:
+        home_history(&shard->home, source, (struct record_history *)record);
+        break;
+    case RECORD_HISTORY_ANSWER:
+        history_answered(shard, (struct record_history_answer *)record);
         break;
     case RECORD_SETTINGS:
         take_settings(shard, (struct record_settings *)record);

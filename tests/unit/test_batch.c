@@ -28,6 +28,8 @@ NAME_ENDS_THE_RECORD(record_joined);
 NAME_ENDS_THE_RECORD(record_leave);
 NAME_ENDS_THE_RECORD(record_disconnect);
 NAME_ENDS_THE_RECORD(record_close);
+NAME_ENDS_THE_RECORD(record_history);
+NAME_ENDS_THE_RECORD(record_history_answer);
 
 static struct batch *new_batch(uint32_t capacity)
 {
