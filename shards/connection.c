@@ -93,7 +93,13 @@ void connection_read(struct connection *connection, uint8_t *bytes, size_t size)
 
 void connection_writable(struct connection *connection)
 {
-    connection_flush(connection);
+    if (connection->state != CONNECTION_OPEN && connection->state != CONNECTION_FINISHING) {
+        connection_flush(connection);
+        return;
+    }
+    /* Many sockets may take more at once: each has its turn, between other things. */
+    connection->writable = true;
+    slot_list_add(&connection->shard->connections.resumed, connection->ref);
 }
 
 static void linger(struct connection *connection)
@@ -504,18 +510,47 @@ bool connection_can_go_on(const struct shard *shard)
     return shard->connections.paused.count && !shard_congested(shard);
 }
 
+static bool can_go_on(const struct connection *connection)
+{
+    return !connection->blocked &&
+           (connection->state == CONNECTION_OPEN || connection->state == CONNECTION_FINISHING);
+}
+
+/* Goes on with those that are behind and may go on, until something else must have its turn. */
+static void flush_resumed(struct shard *shard)
+{
+    struct connection_table *table = &shard->connections;
+    struct slot_list list;
+    uint32_t i = 0;
+
+    if (!table->resumed.count)
+        return;
+    list = slot_list_take(&table->resumed);
+    shard_slice_begins(shard);
+    while (i < list.count) {
+        struct connection *connection = slot_table_get(&table->slots, list.refs[i++]);
+
+        if (connection && (connection->writable || can_go_on(connection)))
+            connection_flush(connection);
+        if (shard_must_make_way(shard))
+            break;
+    }
+    /* The rest comes first next time, before those that were listed meanwhile. */
+    list.count -= i;
+    memmove(list.refs, list.refs + i, list.count * sizeof(list.refs[0]));
+    for (i = 0; i < table->resumed.count; i++)
+        slot_list_add(&list, table->resumed.refs[i]);
+    slot_list_free(&table->resumed);
+    table->resumed = list;
+    if (list.count)
+        shard_again(shard);
+}
+
 void connection_turn(struct shard *shard)
 {
     struct connection_table *table = &shard->connections;
 
-    for (uint32_t i = 0; i < table->resumed.count; i++) {
-        struct connection *connection = slot_table_get(&table->slots, table->resumed.refs[i]);
-
-        if (connection && !connection->blocked &&
-            (connection->state == CONNECTION_OPEN || connection->state == CONNECTION_FINISHING))
-            connection_flush(connection);
-    }
-    table->resumed.count = 0;
+    flush_resumed(shard);
     for (uint32_t i = 0; i < table->overrun.count; i++) {
         struct connection *connection = slot_table_get(&table->slots, table->overrun.refs[i]);
 

@@ -65,6 +65,7 @@ struct connection {
     uint8_t state;       /* enum connection_state */
     uint8_t end_reason;  /* enum close_reason, once it is known */
     bool blocked : 1;    /* the socket takes no more; a writable event has been asked for */
+    bool writable : 1;   /* blocked, but the socket takes more again: it is in the list `resumed` */
     bool pinged : 1;     /* waits for a sign of life */
     bool over_limit : 1; /* beyond limits.connections: to be answered 503 */
     bool counted : 1;    /* in world->sockets */
@@ -95,7 +96,7 @@ struct position {
 struct connection_table {
     struct slot_table slots;
     struct slot_list doomed;  /* to be destroyed */
-    struct slot_list resumed; /* have a lag, and a socket that may take it */
+    struct slot_list resumed; /* have a lag, and a socket that may take it: their turn comes */
     struct slot_list overrun; /* past their backlog: to be closed as slow */
     struct slot_list paused;  /* their frames wait until commands need not wait */
 };

@@ -14,7 +14,7 @@
 
 #define PIECES      64
 #define WRITE_BYTES (256u << 10) /* one write */
-#define FLUSH_BYTES (1u << 20)   /* one connection's share of a turn */
+#define FLUSH_BYTES (256u << 10) /* one connection's share of a turn */
 
 int64_t connection_write(struct connection *connection, const struct iovec *pieces, unsigned count)
 {
@@ -235,7 +235,7 @@ void connection_flush(struct connection *connection)
     if (connection->state == CONNECTION_DEAD)
         return;
     /* Whoever blocks below asks for the next writable event. */
-    connection->blocked = false;
+    connection->blocked = connection->writable = false;
     if (connection->mid && !member_send(connection->mid, connection->mid_log, true, &share))
         return;
     if (!output_flush(connection))

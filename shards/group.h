@@ -98,7 +98,6 @@ struct group_table {
     struct segment_pool segments;
     uint64_t tickets;     /* given out */
     uint64_t sweep;       /* the last ticket that the sweep under way is about; 0: there is none */
-    uint64_t slice_ns;    /* when the flush last looked whether something else is waiting */
     uint64_t *read_times; /* of the messages appended and not flushed yet, in ns */
     uint32_t read_count;  /* of these */
     uint32_t sweep_count; /* of these, appended before the sweep began */

@@ -12,9 +12,9 @@
 /* Segments that one write carries at the most. */
 #define PIECES 64
 
-/* A flush of many members makes way for what waits for the shard after so long. */
-#define SLICE_NS   500000u
-#define LOOK_EVERY 16 /* members between looks at the clock */
+/* A flush of many members looks whether it must make way after so many bytes. */
+#define LOOK_EVERY 32768u
+#define LOOK_WRITE 2048u /* what a write counts for beside its bytes */
 
 /* What a member steps over stays in the log until it has. Beyond so many times backlog_bytes it
  * counts as slow, so that memory is bounded. */
@@ -358,19 +358,6 @@ static int64_t entry_write(int fd, struct iovec *pieces, unsigned count)
     return sent;
 }
 
-/* Whether the flush is to make way: it has had its slice, and something waits for the shard. */
-static bool must_make_way(struct group_table *groups)
-{
-    uint64_t now = shard_clock(groups->shard);
-
-    if (now - groups->slice_ns < SLICE_NS)
-        return false;
-    if (shard_pressed(groups->shard))
-        return true;
-    groups->slice_ns = now;
-    return false;
-}
-
 /* The pieces of the range that a flush is about. */
 static unsigned flush_range(struct group *group, enum log_kind kind, struct iovec *pieces,
                             uint64_t *bytes, uint64_t *frames)
@@ -402,12 +389,17 @@ static bool range_flush(struct group_table *groups, struct group *group, enum lo
     uint64_t bytes, frames, whole = 0;
     unsigned count = flush_range(group, kind, pieces, &bytes, &frames);
     uint32_t i = kind == LOG_NORMAL ? group->flush.next : 0;
+    uint64_t unlooked = 0;
 
-    for (uint32_t first = i; i < group->count; i++) {
+    for (; i < group->count; i++) {
         struct entry *entry = &group->entries[i];
 
-        if (may_make_way && i % LOOK_EVERY == 0 && i > first && must_make_way(groups))
-            break;
+        if (may_make_way && unlooked >= LOOK_EVERY) {
+            unlooked = 0;
+            if (shard_must_make_way(groups->shard))
+                break;
+        }
+        unlooked += LOOK_WRITE + bytes;
         if (entry->flags) {
             member_behind(group, entry, kind);
             continue;
@@ -491,7 +483,7 @@ bool group_flush_slice(struct group_table *groups)
     struct dirty_list *list = &groups->dirty[LOG_NORMAL];
 
     flush_list(groups, LOG_CRITICAL);
-    groups->slice_ns = shard_clock(groups->shard);
+    shard_slice_begins(groups->shard);
     if (!groups->sweep) {
         groups->sweep = groups->tickets;
         groups->sweep_count = groups->read_count;
@@ -504,7 +496,8 @@ bool group_flush_slice(struct group_table *groups)
             !range_flush(groups, group, LOG_NORMAL, true))
             return false;
         dirty_done(groups, LOG_NORMAL);
-        if (list->first && list->first->ticket <= groups->sweep && must_make_way(groups))
+        if (list->first && list->first->ticket <= groups->sweep &&
+            shard_must_make_way(groups->shard))
             return false;
     }
     count_read_times(groups, groups->sweep_count);

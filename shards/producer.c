@@ -249,10 +249,14 @@ void producer_send_answers(struct shard *shard)
 
 /* Commands */
 
+/* One that has nothing under way need not wait for what others have: a heavy producer holds up
+ * itself. What that lets in beyond the shard's limits has a limit, too. */
 static bool must_wait(const struct producer *producer)
 {
     const struct shard *shard = producer->shard;
 
+    if (answers_empty(&producer->answers) && shard->under_way <= 2 * SHARD_UNDER_WAY_MAX)
+        return unsent(producer) > OUT_MAX;
     return shard_congested(shard) || !shard->input_budget || answers_full(&producer->answers) ||
            unsent(producer) > OUT_MAX;
 }

@@ -85,6 +85,7 @@ struct shard {
     uint64_t random;
     uint64_t now_ns;       /* when the turn began; shard_clock() is exact */
     uint64_t turn_began;   /* first event of the turn; 0: it has only slept */
+    uint64_t slice_ns;     /* when the work under way last looked whether something else waits */
     uint64_t under_way;    /* bytes of commands that have not been answered yet */
     uint32_t input_budget; /* bytes of commands that may still be read this turn */
     uint32_t sockets;      /* accepted clients */
@@ -134,9 +135,10 @@ void shard_turn_begins(struct shard *shard);
 /* Asks for another turn without a sleep. */
 void shard_again(struct shard *shard);
 
-/* Whether something waits that a long flush should make way for: a socket, or what is critical in
- * the inbox. A system call. */
-bool shard_pressed(const struct shard *shard);
+/* Work that may be long is done in slices: shard_must_make_way() says whether the one under way has
+ * had its time and something waits for the shard, a socket or what is critical in the inbox. */
+void shard_slice_begins(struct shard *shard);
+bool shard_must_make_way(struct shard *shard);
 
 /* Whether commands have to wait: too much is under way, or an inbox is full. */
 static inline bool shard_congested(const struct shard *shard)

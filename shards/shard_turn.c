@@ -10,6 +10,9 @@
 /* Batches that one turn takes from the inbox; each is a turn's work of another shard. */
 #define BATCHES_PER_TURN 64
 
+/* So long one kind of work may keep the rest waiting. */
+#define SLICE_NS 250000u
+
 #define SWEEP_TICKS WHEEL_PER_SECOND
 
 void shard_turn_begins(struct shard *shard)
@@ -24,10 +27,19 @@ void shard_again(struct shard *shard)
     shard->idling = true;
 }
 
-bool shard_pressed(const struct shard *shard)
+void shard_slice_begins(struct shard *shard)
+{
+    shard->slice_ns = shard_clock(shard);
+}
+
+bool shard_must_make_way(struct shard *shard)
 {
     struct pollfd loop = {.fd = uv_backend_fd(&shard->loop), .events = POLLIN};
+    uint64_t now = shard_clock(shard);
 
+    if (now - shard->slice_ns < SLICE_NS)
+        return false;
+    shard->slice_ns = now;
     /* The loop's epoll is readable when one of its files is. */
     return inbox_has_critical(shard->world->inboxes[shard->index]) || poll(&loop, 1, 0) > 0;
 }
