@@ -8,6 +8,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#define DATA_FRAME     0x82 /* binary, final */
 #define FRAME_HEAD_MAX 10   /* from a server: no mask */
 #define ANSWER_MAX     4096 /* no server's 101 is longer */
 
@@ -16,7 +17,8 @@
 #define KEY    "dGhlIHNhbXBsZSBub25jZQ=="
 #define ACCEPT "s3pPLMBiTxaQ9kYGzzhZRbK+xOo="
 
-int member_request(char *request, size_t size, const char *host, const char *path)
+int member_request(char *request, size_t size, const char *host, const char *path,
+                   const char *subprotocol)
 {
     int n = snprintf(request, size,
                      "GET %s HTTP/1.1\r\n"
@@ -24,8 +26,10 @@ int member_request(char *request, size_t size, const char *host, const char *pat
                      "Upgrade: websocket\r\n"
                      "Connection: Upgrade\r\n"
                      "Sec-WebSocket-Key: " KEY "\r\n"
-                     "Sec-WebSocket-Version: 13\r\n\r\n",
-                     path, host);
+                     "Sec-WebSocket-Version: 13\r\n"
+                     "%s%s%s\r\n",
+                     path, host, subprotocol ? "Sec-WebSocket-Protocol: " : "",
+                     subprotocol ? subprotocol : "", subprotocol ? "\r\n" : "");
 
     return n < 0 || (size_t)n >= size ? -1 : n;
 }
@@ -44,7 +48,25 @@ int member_answer(const uint8_t *bytes, size_t size)
     return (int)(end + 4 - bytes);
 }
 
-/* One binary frame: the hot path of the whole generator. */
+bool member_join(struct member *member, const struct dialect *dialect, const char *group,
+                 uint32_t number)
+{
+    uint8_t frame[CLIENT_HEAD_MAX + DIALECT_ROOM];
+    char text[DIALECT_ROOM];
+    int size = dialect->join(text, sizeof(text), group, number);
+    size_t head;
+
+    if (size < 0)
+        return false;
+    head = client_frame_head(frame, (uint64_t)size);
+    memcpy(frame + head, text, (size_t)size);
+    member->state = MEMBER_JOINING;
+    /* The first bytes that it sends after its request: the socket takes all of them. */
+    return send(member->fd, frame, head + (size_t)size, MSG_NOSIGNAL) ==
+           (ssize_t)(head + (size_t)size);
+}
+
+/* One message: the hot path of the whole generator. */
 static inline void take_message(struct member *member, struct tally *tally, const uint8_t *payload,
                                 size_t size, uint64_t now_ns)
 {
@@ -85,6 +107,41 @@ static void answer_ping(const struct member *member, const uint8_t *payload, siz
     (void)!send(member->fd, pong, 6 + size, MSG_NOSIGNAL | MSG_DONTWAIT);
 }
 
+/* Says what the server wants to hear now and then, in a frame of its own. */
+static void send_pong(const struct member *member, const char *pong)
+{
+    uint8_t frame[CLIENT_HEAD_MAX + 32];
+    size_t size = strlen(pong), head = client_frame_head(frame, size);
+
+    memcpy(frame + head, pong, size);
+    (void)!send(member->fd, frame, head + size, MSG_NOSIGNAL | MSG_DONTWAIT);
+}
+
+/* The packets of a data frame. Returns how many of its last bytes are a packet's beginning whose
+ * rest is in the next frame, or -1. */
+static int64_t take_packets(struct member *member, struct tally *tally, const uint8_t *bytes,
+                            size_t size, uint64_t now_ns)
+{
+    const struct dialect *dialect = tally->dialect;
+    struct packet packet;
+
+    while (size > 0) {
+        int64_t n = dialect->packet(bytes, size, &packet);
+
+        if (n <= 0)
+            return n < 0 ? -1 : (int64_t)size;
+        if (packet.kind == PACKET_MESSAGE)
+            take_message(member, tally, packet.payload, packet.size, now_ns);
+        else if (packet.kind == PACKET_JOINED && member->state == MEMBER_JOINING)
+            member->state = MEMBER_OPEN;
+        else if (packet.kind == PACKET_PING)
+            send_pong(member, dialect->pong);
+        bytes += n;
+        size -= (size_t)n;
+    }
+    return 0;
+}
+
 /* Any other frame than a whole binary one. False: the connection ends here. */
 static bool take_other(struct member *member, struct tally *tally, uint8_t first,
                        const uint8_t *payload, size_t size)
@@ -109,43 +166,112 @@ static bool take_other(struct member *member, struct tally *tally, uint8_t first
     }
 }
 
-int64_t member_take(struct member *member, struct tally *tally, const uint8_t *bytes, size_t size,
+/* The head of the server's frame at `frame`: its length, and the payload's. 0: it is not whole, -1:
+ * no server sends it. */
+static inline int frame_head(const uint8_t *frame, size_t size, uint64_t *payload)
+{
+    uint16_t wide;
+
+    if (size < 2)
+        return 0;
+    *payload = frame[1];
+    if (frame[1] < 126)
+        return 2;
+    if (frame[1] == 126) {
+        if (size < 4)
+            return 0;
+        memcpy(&wide, frame + 2, sizeof(wide));
+        *payload = be16toh(wide);
+        return 4;
+    }
+    if (frame[1] > 127) /* servers do not mask (RFC 6455 section 5.1) */
+        return -1;
+    if (size < FRAME_HEAD_MAX)
+        return 0;
+    memcpy(payload, frame + 2, sizeof(*payload));
+    *payload = be64toh(*payload);
+    return FRAME_HEAD_MAX;
+}
+
+/* Puts the head of a data frame of `length` bytes before bytes[at], where what has been taken was,
+ * so that the rest can be kept as a frame of its own. Returns where it begins, or -1: the room is
+ * too small, which takes a packet of 64 KiB that lies in several frames. */
+static int64_t put_head(uint8_t *bytes, size_t at, uint64_t length)
+{
+    size_t wide = length < 126 ? 0 : length < 65536 ? 2 : 8;
+
+    if (at < 2 + wide)
+        return -1;
+    at -= 2 + wide;
+    bytes[at] = DATA_FRAME;
+    bytes[at + 1] = (uint8_t)(wide == 0 ? length : wide == 2 ? 126 : 127);
+    for (size_t i = 0; i < wide; i++)
+        bytes[at + 2 + i] = (uint8_t)(length >> 8 * (wide - 1 - i));
+    return (int64_t)at;
+}
+
+/* The same for a dialect of packets, which need not end where a frame does: what a frame leaves of
+ * a packet is moved to the next one's beginning, over its head. A frame may be long, so its packets
+ * are taken as they come. */
+static int64_t take_stream(struct member *member, struct tally *tally, uint8_t *bytes, size_t size,
+                           uint64_t now_ns)
+{
+    size_t at = 0, cut = 0; /* the last `cut` bytes before `at` are a packet's beginning */
+
+    for (;;) {
+        uint8_t *frame = bytes + at, first;
+        uint64_t length, have;
+        int head = frame_head(frame, size - at, &length);
+        int64_t left;
+
+        if (head < 0)
+            return -1;
+        if (head == 0)
+            break;
+        first = frame[0];
+        have = size - at - (size_t)head;
+        have = have < length ? have : length;
+        if (first != DATA_FRAME && have < length)
+            break;
+        at += (size_t)head + have;
+        if (first != DATA_FRAME) {
+            if (!take_other(member, tally, first, frame + head, length))
+                return -1;
+            memmove(bytes + at - cut, frame - cut, cut);
+            continue;
+        }
+        memmove(frame + head - cut, frame - cut, cut);
+        left = take_packets(member, tally, frame + head - cut, cut + have, now_ns);
+        if (left < 0)
+            return -1;
+        cut = (size_t)left;
+        if (have < length)
+            return put_head(bytes, at - cut, cut + length - have);
+    }
+    return cut ? put_head(bytes, at - cut, cut) : (int64_t)at;
+}
+
+int64_t member_take(struct member *member, struct tally *tally, uint8_t *bytes, size_t size,
                     uint64_t now_ns)
 {
     size_t at = 0;
 
+    if (tally->dialect->packet)
+        return take_stream(member, tally, bytes, size, now_ns);
     for (;;) {
         const uint8_t *frame = bytes + at;
-        size_t left = size - at, head = 2;
         uint64_t length;
+        int head = frame_head(frame, size - at, &length);
 
-        if (left < 2)
+        if (head < 0)
+            return -1;
+        if (head == 0 || size - at - (size_t)head < length)
             return (int64_t)at;
-        length = frame[1];
-        if (length == 126) {
-            uint16_t wide;
-
-            head = 4;
-            if (left < head)
-                return (int64_t)at;
-            memcpy(&wide, frame + 2, sizeof(wide));
-            length = be16toh(wide);
-        } else if (length > 126) {
-            if (length > 127) /* servers do not mask (RFC 6455 section 5.1) */
-                return -1;
-            head = FRAME_HEAD_MAX;
-            if (left < head)
-                return (int64_t)at;
-            memcpy(&length, frame + 2, sizeof(length));
-            length = be64toh(length);
-        }
-        if (left - head < length)
-            return (int64_t)at;
-        if (frame[0] == 0x82)
+        if (frame[0] == DATA_FRAME)
             take_message(member, tally, frame + head, length, now_ns);
         else if (!take_other(member, tally, frame[0], frame + head, length))
             return -1;
-        at += head + length;
+        at += (size_t)head + length;
     }
 }
 

@@ -9,6 +9,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "bench/load_dialect.h"
 #include "bench/load_latency.h"
 #include "bench/load_stamp.h"
 #include "bench/load_stream.h"
@@ -17,6 +18,7 @@ enum member_state {
     MEMBER_IDLE,       /* not connected yet */
     MEMBER_CONNECTING, /* the request waits for the connection */
     MEMBER_UPGRADING,  /* the request is sent, its answer is not whole */
+    MEMBER_JOINING,    /* it has subscribed, and the server will say when it is in */
     MEMBER_OPEN,
     MEMBER_CLOSED /* the server ended it, or it could not be made */
 };
@@ -36,6 +38,7 @@ _Static_assert(sizeof(struct member) == 64, "a member is one cache line");
 
 /* What a worker counts of all its members. */
 struct tally {
+    const struct dialect *dialect;
     uint16_t run;       /* whose messages are this run's */
     uint64_t delivered; /* messages, of any phase */
     uint64_t bytes;     /* of payload */
@@ -45,18 +48,25 @@ struct tally {
     struct latency latency;
 };
 
-/* The handshake's request for `path`, NUL-ended. Returns its length, or -1 where it does not fit.
- */
-int member_request(char *request, size_t size, const char *host, const char *path);
+/* The handshake's request for `path`, NUL-ended; `subprotocol` NULL: none is offered. Returns its
+ * length, or -1 where it does not fit. */
+int member_request(char *request, size_t size, const char *host, const char *path,
+                   const char *subprotocol);
 
 /* Where the answer to the handshake ends: its length once it is whole and right, 0 while bytes are
  * missing, -1 when it is no right answer. */
 int member_answer(const uint8_t *bytes, size_t size);
 
-/* Takes all whole frames from `bytes` and returns how many bytes they were, or -1 when the stream
- * cannot be read on or the server closed it. `now_ns` is when the bytes were read. */
-int64_t member_take(struct member *member, struct tally *tally, const uint8_t *bytes, size_t size,
+/* Takes all whole messages from `bytes` and returns how many bytes are done with, or -1 when the
+ * stream cannot be read on or the server closed it; what is left must come again before the bytes
+ * of the next read. May change the bytes. `now_ns` is when they were read. */
+int64_t member_take(struct member *member, struct tally *tally, uint8_t *bytes, size_t size,
                     uint64_t now_ns);
+
+/* Subscribes, where the path of the request has not done it; until the server answers, the member
+ * is MEMBER_JOINING. False: it cannot be sent. */
+bool member_join(struct member *member, const struct dialect *dialect, const char *group,
+                 uint32_t number);
 
 /* Keeps `size` bytes (an incomplete frame) for the next read; false when out of memory. */
 bool member_keep(struct member *member, const uint8_t *bytes, size_t size);

@@ -86,23 +86,13 @@ static int parse_number(const char *text, double low, double high, double *value
     return errno || end == text || *end || !(*value >= low && *value <= high) ? -1 : 0;
 }
 
-static int parse_protocol(enum producer_protocol *protocol, const char *text)
-{
-    if (strcmp(text, "msgpack") == 0)
-        *protocol = PRODUCER_MSGPACK;
-    else if (strcmp(text, "websocket") == 0)
-        *protocol = PRODUCER_WEBSOCKET;
-    else
-        return -1;
-    return 0;
-}
-
 void options_init(struct options *options)
 {
     memset(options, 0, sizeof(*options));
     (void)parse_address(&options->clients, "127.0.0.1:7480");
     (void)parse_address(&options->producers, "127.0.0.1:7481");
     (void)parse_address(&options->admin, "127.0.0.1:7482");
+    options->dialect = &dialect_msgpack;
     options->members = 1000;
     options->groups = 1;
     options->prefix = "load";
@@ -172,7 +162,8 @@ static int parse_one(struct options *options, int option, const char *text)
     case OPT_ADMIN:
         return parse_address(&options->admin, text);
     case OPT_PROTOCOL:
-        return parse_protocol(&options->protocol, text);
+        options->dialect = dialect_find(text);
+        return options->dialect ? 0 : -1;
     case OPT_PREFIX:
         options->prefix = text;
         return strlen(text) < 64 ? 0 : -1;
@@ -229,9 +220,12 @@ void options_help(const struct options *options, FILE *out)
             "  --clients HOST:PORT    where members connect (%s)\n"
             "  --producers HOST:PORT  where messages are published (%s)\n"
             "  --admin HOST:PORT      where GET /stats is asked (%s)\n"
-            "  --protocol NAME        of publishing: msgpack, or websocket for a peer (msgpack)\n"
-            "  --pid PID              the server's process: measures its CPU time and memory\n",
+            "  --pid PID              the server's process: CPU time and memory of it and of all\n"
+            "                         that it has started are measured\n"
+            "  --protocol NAME        of the server (msgpack): ",
             options->clients.text, options->producers.text, options->admin.text);
+    dialect_list(out);
+    fputc('\n', out);
     fprintf(out,
             "  --members N            members of each group (%" PRIu32 ")\n"
             "  --groups N             groups (%" PRIu32 ")\n"

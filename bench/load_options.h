@@ -10,7 +10,7 @@
 #include <stdio.h>
 #include <sys/types.h>
 
-#include "bench/load_producer.h"
+#include "bench/load_dialect.h"
 
 #define ADDRESS_MAX 64
 
@@ -21,7 +21,7 @@ struct address {
 
 struct options {
     struct address clients, producers, admin;
-    enum producer_protocol protocol;
+    const struct dialect *dialect;
     pid_t pid; /* of the server, for CPU and memory; 0: not known */
 
     uint32_t members; /* of each group */

@@ -41,6 +41,7 @@ static int worker_init(struct worker *worker, struct pool *pool, unsigned index)
     worker->index = index;
     worker->epoll_fd = -1;
     worker->tally.run = config->run;
+    worker->tally.dialect = config->dialect;
     worker->member_count =
         config->members / pool->worker_count + (index < config->members % pool->worker_count);
     worker->sample_stride = worker->member_count / WATCHED + 1;

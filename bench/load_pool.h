@@ -12,12 +12,14 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "bench/load_dialect.h"
 #include "bench/load_groups.h"
 #include "bench/load_member.h"
 #include "bench/load_worker.h"
 
 struct pool_config {
     struct sockaddr_in server;
+    const struct dialect *dialect;
     const char *host;            /* for the request's Host */
     const struct groups *groups; /* borrowed; member i is in groups_of_member(groups, i) */
     uint32_t members;

@@ -3,7 +3,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <msgpack.h>
 #include <netinet/tcp.h>
 #include <poll.h>
 #include <stdio.h>
@@ -16,120 +15,76 @@
 #include "bench/load_member.h"
 
 #define BLOCKED_MAX_MS 30000
-#define ANSWER_ROOM    4096
+#define ANSWER_ROOM    65536 /* no answer is longer */
 
 struct command {
     uint8_t *bytes; /* all that comes before the payload */
-    size_t size;
+    size_t size;    /* 0: it cannot be published */
 };
 
 struct producer {
     int fd;
-    enum producer_protocol protocol;
+    const struct dialect *dialect;
     const struct groups *groups;
     size_t payload;
-    size_t prefix_max;
+    size_t head_max;
+    size_t tail;              /* bytes behind the payload */
     struct command *commands; /* by group; one more for everyone */
-    uint8_t *filler;          /* a payload without its stamp */
-    msgpack_unpacker unpacker;
+    uint8_t *filler;          /* a payload without its stamp, and what comes behind it */
+    uint8_t *answers;         /* read, but not understood yet */
+    size_t answers_size;
+    unsigned pongs; /* owed to the server, between two messages */
     uint64_t refused;
-    char error[256];
+    char error[ANSWER_REFUSAL_MAX];
 };
 
-static void pack_text(msgpack_packer *packer, const char *text)
+static int prepare_command(struct producer *producer, struct command *command, const char *group)
 {
-    msgpack_pack_str(packer, strlen(text));
-    msgpack_pack_str_body(packer, text, strlen(text));
-}
+    char head[DIALECT_ROOM];
+    int size = producer->dialect->head(head, sizeof(head), group, producer->payload);
 
-/* {"op": "broadcast", "group": NAME, "data": <bin>}, up to the payload. */
-static int command_msgpack(struct command *command, const char *group, size_t payload)
-{
-    msgpack_sbuffer buffer;
-    msgpack_packer packer;
-
-    msgpack_sbuffer_init(&buffer);
-    msgpack_packer_init(&packer, &buffer, msgpack_sbuffer_write);
-    msgpack_pack_map(&packer, 3);
-    pack_text(&packer, "op");
-    pack_text(&packer, "broadcast");
-    if (group) {
-        pack_text(&packer, "group");
-        pack_text(&packer, group);
-    } else {
-        pack_text(&packer, "all");
-        msgpack_pack_true(&packer);
-    }
-    pack_text(&packer, "data");
-    if (msgpack_pack_bin(&packer, payload) < 0) {
-        msgpack_sbuffer_destroy(&buffer);
+    if (size < 0) {
+        errno = ENAMETOOLONG;
         return -1;
     }
-    command->size = buffer.size;
-    command->bytes = (uint8_t *)msgpack_sbuffer_release(&buffer);
-    return 0;
-}
-
-/* The head of a binary frame, masked with zeros: the server has to unmask, this side need not mask.
- */
-static int command_websocket(struct command *command, size_t payload)
-{
-    uint8_t head[14] = {0x82};
-    size_t size = 2;
-
-    if (payload < 126) {
-        head[1] = (uint8_t)(0x80 | payload);
-    } else if (payload < 65536) {
-        head[1] = 0x80 | 126;
-        head[2] = (uint8_t)(payload >> 8);
-        head[3] = (uint8_t)payload;
-        size = 4;
-    } else {
-        head[1] = 0x80 | 127;
-        for (unsigned i = 0; i < 8; i++)
-            head[2 + i] = (uint8_t)((uint64_t)payload >> (56 - 8 * i));
-        size = 10;
-    }
-    size += 4;
-    command->bytes = malloc(size);
+    command->bytes = malloc((size_t)size + 1);
     if (!command->bytes)
         return -1;
-    memcpy(command->bytes, head, size);
-    command->size = size;
+    memcpy(command->bytes, head, (size_t)size);
+    command->size = (size_t)size;
+    if (command->size > producer->head_max)
+        producer->head_max = command->size;
     return 0;
 }
 
 static int prepare(struct producer *producer)
 {
+    const char *tail = producer->dialect->tail ? producer->dialect->tail : "";
     uint32_t count = producer->groups->count;
 
+    producer->tail = strlen(tail);
     producer->commands = calloc((size_t)count + 1, sizeof(*producer->commands));
-    producer->filler = malloc(producer->payload);
-    if (!producer->commands || !producer->filler)
+    producer->filler = malloc(producer->payload + producer->tail);
+    producer->answers = malloc(ANSWER_ROOM);
+    if (!producer->commands || !producer->filler || !producer->answers)
         return -1;
     for (size_t i = 0; i < producer->payload; i++)
         producer->filler[i] = (uint8_t)(i * 31 + 7);
-    for (uint32_t i = 0; i <= count; i++) {
-        struct command *command = &producer->commands[i];
-        const char *name = i < count ? producer->groups->names[i] : NULL;
-
-        if ((producer->protocol == PRODUCER_MSGPACK
-                 ? command_msgpack(command, name, producer->payload)
-                 : command_websocket(command, producer->payload)) < 0)
+    memcpy(producer->filler + producer->payload, tail, producer->tail);
+    for (uint32_t i = 0; i <= count; i++)
+        if (prepare_command(producer, &producer->commands[i],
+                            i < count ? producer->groups->names[i] : NULL) < 0)
             return -1;
-        if (command->size > producer->prefix_max)
-            producer->prefix_max = command->size;
-    }
     return 0;
 }
 
 /* The control connection's handshake, blocking. */
-static int upgrade(int fd)
+static int upgrade(int fd, const char *path)
 {
-    uint8_t answer[ANSWER_ROOM];
-    char request[256];
+    uint8_t answer[4096];
+    char request[512];
     size_t have = 0;
-    int size = member_request(request, sizeof(request), "localhost", "/publish");
+    int size = member_request(request, sizeof(request), "localhost", path, NULL);
 
     if (size < 0 || send(fd, request, (size_t)size, MSG_NOSIGNAL) != size)
         return -1;
@@ -148,17 +103,30 @@ static int upgrade(int fd)
     }
 }
 
-struct producer *producer_open(const struct sockaddr_in *server, enum producer_protocol protocol,
+/* Blocking: what the server wants to hear before the first message. */
+static int greet(const struct producer *producer)
+{
+    const struct dialect *dialect = producer->dialect;
+    char greeting[DIALECT_ROOM];
+    int size;
+
+    if (dialect->control && upgrade(producer->fd, dialect->control) < 0)
+        return -1;
+    if (!dialect->greet)
+        return 0;
+    size = dialect->greet(greeting, sizeof(greeting));
+    return size < 0 || send(producer->fd, greeting, (size_t)size, MSG_NOSIGNAL) != size ? -1 : 0;
+}
+
+struct producer *producer_open(const struct sockaddr_in *server, const struct dialect *dialect,
                                const struct groups *groups, size_t payload)
 {
     struct producer *producer = calloc(1, sizeof(*producer));
     int yes = 1;
 
-    if (!producer || !msgpack_unpacker_init(&producer->unpacker, ANSWER_ROOM)) {
-        free(producer);
+    if (!producer)
         return NULL;
-    }
-    producer->protocol = protocol;
+    producer->dialect = dialect;
     producer->groups = groups;
     producer->payload = payload;
     producer->fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
@@ -166,9 +134,8 @@ struct producer *producer_open(const struct sockaddr_in *server, enum producer_p
         connect(producer->fd, (const struct sockaddr *)server, sizeof(*server)) < 0)
         goto fail;
     (void)setsockopt(producer->fd, IPPROTO_TCP, TCP_NODELAY, &yes, sizeof(yes));
-    if (protocol == PRODUCER_WEBSOCKET && upgrade(producer->fd) < 0)
-        goto fail;
-    if (fcntl(producer->fd, F_SETFL, O_NONBLOCK) < 0 || prepare(producer) < 0)
+    if (greet(producer) < 0 || fcntl(producer->fd, F_SETFL, O_NONBLOCK) < 0 ||
+        prepare(producer) < 0)
         goto fail;
     return producer;
 fail:
@@ -185,7 +152,7 @@ void producer_close(struct producer *producer)
         free(producer->commands[i].bytes);
     free(producer->commands);
     free(producer->filler);
-    msgpack_unpacker_destroy(&producer->unpacker);
+    free(producer->answers);
     if (producer->fd >= 0)
         close(producer->fd);
     free(producer);
@@ -193,7 +160,7 @@ void producer_close(struct producer *producer)
 
 size_t producer_message_max(const struct producer *producer)
 {
-    return producer->prefix_max + producer->payload;
+    return producer->head_max + producer->payload + producer->tail;
 }
 
 size_t producer_encode(const struct producer *producer, uint8_t *out, const struct stamp *stamp)
@@ -202,13 +169,14 @@ size_t producer_encode(const struct producer *producer, uint8_t *out, const stru
     const struct command *command = &producer->commands[group];
 
     memcpy(out, command->bytes, command->size);
-    memcpy(out + command->size, producer->filler, producer->payload);
+    memcpy(out + command->size, producer->filler, producer->payload + producer->tail);
     stamp_write(out + command->size, producer->payload, stamp);
-    return command->size + producer->payload;
+    return command->size + producer->payload + producer->tail;
 }
 
-int producer_send(struct producer *producer, const uint8_t *bytes, size_t size,
-                  uint64_t *blocked_ns)
+/* Sends all of it; see producer_send(). */
+static int send_all(struct producer *producer, const uint8_t *bytes, size_t size,
+                    uint64_t *blocked_ns)
 {
     while (size > 0) {
         ssize_t n = send(producer->fd, bytes, size, MSG_NOSIGNAL);
@@ -241,52 +209,58 @@ int producer_send(struct producer *producer, const uint8_t *bytes, size_t size,
     return 0;
 }
 
-static bool key_is(const msgpack_object *key, const char *name)
+int producer_send(struct producer *producer, const uint8_t *bytes, size_t size,
+                  uint64_t *blocked_ns)
 {
-    return key->type == MSGPACK_OBJECT_STR && key->via.str.size == strlen(name) &&
-           memcmp(key->via.str.ptr, name, key->via.str.size) == 0;
+    const char *pong = producer->dialect->pong;
+
+    for (; producer->pongs; producer->pongs--)
+        if (send_all(producer, (const uint8_t *)pong, strlen(pong), blocked_ns) < 0)
+            return -1;
+    if (send_all(producer, bytes, size, blocked_ns) < 0)
+        return -1;
+    return producer->dialect->answers_all ? producer_answers(producer) : 0;
 }
 
-/* Without an id only errors are answered; the first is kept for the report. */
-static void take_answer(struct producer *producer, const msgpack_object *answer)
+static void take_answer(struct producer *producer, const struct answer *answer)
 {
-    msgpack_object_str code = {0}, message = {0};
-
-    producer->refused++;
-    if (producer->error[0] || answer->type != MSGPACK_OBJECT_MAP)
+    if (answer->kind == ANSWER_PING)
+        producer->pongs++;
+    if (answer->kind != ANSWER_REFUSED)
         return;
-    for (uint32_t i = 0; i < answer->via.map.size; i++) {
-        const msgpack_object_kv *pair = &answer->via.map.ptr[i];
-
-        if (pair->val.type != MSGPACK_OBJECT_STR)
-            continue;
-        if (key_is(&pair->key, "error"))
-            code = pair->val.via.str;
-        else if (key_is(&pair->key, "message"))
-            message = pair->val.via.str;
-    }
-    snprintf(producer->error, sizeof(producer->error), "%.*s: %.*s", (int)code.size, code.ptr,
-             (int)(message.size < 200 ? message.size : 200), message.ptr);
+    producer->refused++;
+    if (!producer->error[0]) /* the first is kept for the report */
+        snprintf(producer->error, sizeof(producer->error), "%s", answer->refusal);
 }
 
-static void unpack_answers(struct producer *producer)
+/* Takes the whole ones of what has been read. -1: it cannot be read on. */
+static int take_answers(struct producer *producer)
 {
-    msgpack_unpacked answer;
+    struct answer answer;
+    size_t at = 0;
+    int64_t n = 0;
 
-    msgpack_unpacked_init(&answer);
-    while (msgpack_unpacker_next(&producer->unpacker, &answer) == MSGPACK_UNPACK_SUCCESS)
-        take_answer(producer, &answer.data);
-    msgpack_unpacked_destroy(&answer);
+    while (at < producer->answers_size) {
+        n = producer->dialect->answer(producer->answers + at, producer->answers_size - at, &answer);
+        if (n <= 0)
+            break;
+        take_answer(producer, &answer);
+        at += (size_t)n;
+    }
+    producer->answers_size -= at;
+    memmove(producer->answers, producer->answers + at, producer->answers_size);
+    if (n >= 0 && producer->answers_size < ANSWER_ROOM)
+        return 0;
+    snprintf(producer->error, sizeof(producer->error), "an answer is not understood");
+    return -1;
 }
 
 int producer_answers(struct producer *producer)
 {
     for (;;) {
-        ssize_t n;
+        ssize_t n = recv(producer->fd, producer->answers + producer->answers_size,
+                         ANSWER_ROOM - producer->answers_size, 0);
 
-        if (!msgpack_unpacker_reserve_buffer(&producer->unpacker, ANSWER_ROOM))
-            return -1;
-        n = recv(producer->fd, msgpack_unpacker_buffer(&producer->unpacker), ANSWER_ROOM, 0);
         if (n < 0 && errno == EINTR)
             continue;
         if (n < 0 && errno == EAGAIN)
@@ -297,11 +271,9 @@ int producer_answers(struct producer *producer)
                          "the server closed the producer's connection");
             return -1;
         }
-        /* A peer's control connection says nothing that matters (pings). */
-        if (producer->protocol != PRODUCER_MSGPACK)
-            continue;
-        msgpack_unpacker_buffer_consumed(&producer->unpacker, (size_t)n);
-        unpack_answers(producer);
+        producer->answers_size += (size_t)n;
+        if (take_answers(producer) < 0)
+            return -1;
     }
 }
 

@@ -1,9 +1,6 @@
 /* The publishing side's connection to the server under test.
  *
- * Two protocols, both with everything encoded beforehand but the payload: Shardcast's msgpack
- * commands, and for a peer that speaks only WebSocket a control connection on which every binary
- * message is the payload itself (its first 4 bytes are the group's number, and the peer publishes
- * it to that group as it is).
+ * Everything is encoded beforehand but the payload, as the server's dialect has it.
  *
  * Owned by one thread at a time. */
 #ifndef SHARDCAST_BENCH_LOAD_PRODUCER_H
@@ -13,16 +10,15 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "bench/load_dialect.h"
 #include "bench/load_groups.h"
 #include "bench/load_stamp.h"
-
-enum producer_protocol { PRODUCER_MSGPACK, PRODUCER_WEBSOCKET };
 
 struct producer;
 
 /* Connects and prepares commands for every group, and for everyone. `groups` is borrowed. NULL: it
  * cannot be, and stderr says why. */
-struct producer *producer_open(const struct sockaddr_in *server, enum producer_protocol protocol,
+struct producer *producer_open(const struct sockaddr_in *server, const struct dialect *dialect,
                                const struct groups *groups, size_t payload);
 void producer_close(struct producer *producer);
 
@@ -38,7 +34,7 @@ size_t producer_encode(const struct producer *producer, uint8_t *out, const stru
 int producer_send(struct producer *producer, const uint8_t *bytes, size_t size,
                   uint64_t *blocked_ns);
 
-/* Takes what the server has answered; it answers errors only. -1: the connection is over. */
+/* Takes what the server has answered. -1: the connection is over. */
 int producer_answers(struct producer *producer);
 
 /* The socket, for poll(). */

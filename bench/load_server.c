@@ -3,6 +3,7 @@
 
 #include <dirent.h>
 #include <inttypes.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -52,7 +53,7 @@ static int process_times(pid_t pid, struct server_sample *sample)
     if (!after || sscanf(after + 1, " %*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %lu %lu", &user,
                          &system) != 2)
         return -1;
-    sample->cpu_ns = (uint64_t)(user + system) * (1000000000ull / (uint64_t)sysconf(_SC_CLK_TCK));
+    sample->cpu_ns += (uint64_t)(user + system) * (1000000000ull / (uint64_t)sysconf(_SC_CLK_TCK));
     return 0;
 }
 
@@ -68,29 +69,55 @@ static void memory(pid_t pid, struct server_sample *sample)
         return;
     while (fgets(line, sizeof(line), file))
         if (strncmp(line, "Rss:", 4) == 0)
-            sample->rss = strtoull(line + 4, NULL, 10) * 1024;
+            sample->rss += strtoull(line + 4, NULL, 10) * 1024;
     fclose(file);
 }
 
-int server_sample(pid_t pid, struct server_sample *sample)
+static int sample_process(pid_t pid, struct server_sample *sample);
+
+/* The processes that one of its threads has started: a server's workers. */
+static void sample_children(pid_t pid, const char *tid, struct server_sample *sample)
+{
+    char path[300];
+    FILE *file;
+    int child;
+
+    snprintf(path, sizeof(path), "/proc/%d/task/%s/children", (int)pid, tid);
+    file = fopen(path, "re");
+    if (!file)
+        return;
+    while (fscanf(file, "%d", &child) == 1)
+        (void)sample_process(child, sample);
+    fclose(file);
+}
+
+/* Adds a process and all that it has started. */
+static int sample_process(pid_t pid, struct server_sample *sample)
 {
     char path[64];
     const struct dirent *entry;
+    bool counted = false;
     DIR *tasks;
 
-    memset(sample, 0, sizeof(*sample));
-    if (pid == 0)
-        return 0;
     snprintf(path, sizeof(path), "/proc/%d/task", (int)pid);
     tasks = opendir(path);
     if (!tasks)
         return -1;
-    while ((entry = readdir(tasks)) != NULL)
-        if (entry->d_name[0] != '.')
-            (void)thread_times(pid, entry->d_name, sample);
+    while ((entry = readdir(tasks)) != NULL) {
+        if (entry->d_name[0] == '.')
+            continue;
+        counted |= thread_times(pid, entry->d_name, sample) == 0;
+        sample_children(pid, entry->d_name, sample);
+    }
     closedir(tasks);
-    if (sample->threads == 0 && process_times(pid, sample) < 0)
+    if (!counted && process_times(pid, sample) < 0)
         return -1;
     memory(pid, sample);
     return 0;
+}
+
+int server_sample(pid_t pid, struct server_sample *sample)
+{
+    memset(sample, 0, sizeof(*sample));
+    return pid == 0 ? 0 : sample_process(pid, sample);
 }

@@ -6,13 +6,14 @@
 #include <sys/types.h>
 
 struct server_sample {
-    uint64_t cpu_ns;  /* user and system, of all threads that live */
+    uint64_t cpu_ns;  /* user and system, of all threads and processes that live */
     uint64_t wait_ns; /* ready to run, but the core was somebody else's */
     uint64_t rss;     /* bytes resident */
     uint32_t threads;
 };
 
-/* Samples a process; its own child or not. 0, or -1 where there is no such process. With pid 0 (the
+/* Samples a process, its own child or not, and all processes that this one has started. What they
+ * share is counted in the memory of each. 0, or -1 where there is no such process. With pid 0 (the
  * server is not known) the sample is all zeros. */
 int server_sample(pid_t pid, struct server_sample *sample);
 

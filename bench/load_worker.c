@@ -70,11 +70,12 @@ static void member_over(struct worker *worker, struct member *member)
 static void send_request(struct worker *worker, struct member *member)
 {
     const struct pool_config *config = &worker->pool->config;
+    const struct dialect *dialect = config->dialect;
     char path[160], request[512];
-    int size;
+    int size = dialect_path(dialect, path, sizeof(path), config->groups->names[member->group]);
 
-    snprintf(path, sizeof(path), "/ws/%s", config->groups->names[member->group]);
-    size = member_request(request, sizeof(request), config->host, path);
+    if (size > 0)
+        size = member_request(request, sizeof(request), config->host, path, dialect->subprotocol);
     if (size < 0) {
         note_failure(worker, "request", "too long", 8);
         member_over(worker, member);
@@ -144,10 +145,32 @@ uint32_t worker_member_number(const struct worker *worker, uint32_t i)
     return i * worker->pool->worker_count + worker->index;
 }
 
-/* What came while the handshake's answer was awaited. Returns how much of it is used, or -1. */
-static int64_t take_answer(struct worker *worker, struct member *member, const uint8_t *bytes,
+static void member_opened(struct worker *worker, struct member *member)
+{
+    member->state = MEMBER_OPEN;
+    worker->connecting--;
+    atomic_fetch_add(&worker->shared.open, 1);
+}
+
+/* Takes `size` bytes that are frames. Returns how many are done with, or -1. */
+static int64_t take_frames(struct worker *worker, struct member *member, uint8_t *bytes,
                            size_t size, uint64_t now_ns)
 {
+    bool joining = member->state == MEMBER_JOINING;
+    int64_t used = member_take(member, &worker->tally, bytes, size, now_ns);
+
+    if (joining && used < 0)
+        note_failure(worker, "subscribing", "the server does not accept it", 29);
+    if (joining && member->state == MEMBER_OPEN)
+        member_opened(worker, member);
+    return used;
+}
+
+/* What came while the handshake's answer was awaited. Returns how much of it is used, or -1. */
+static int64_t take_answer(struct worker *worker, struct member *member, uint8_t *bytes,
+                           size_t size, uint64_t now_ns)
+{
+    const struct pool_config *config = &worker->pool->config;
     int answer = member_answer(bytes, size);
     int64_t used;
 
@@ -160,10 +183,14 @@ static int64_t take_answer(struct worker *worker, struct member *member, const u
     }
     if (answer == 0)
         return 0;
-    member->state = MEMBER_OPEN;
-    worker->connecting--;
-    atomic_fetch_add(&worker->shared.open, 1);
-    used = member_take(member, &worker->tally, bytes + answer, size - (size_t)answer, now_ns);
+    if (!config->dialect->join) {
+        member_opened(worker, member);
+    } else if (!member_join(member, config->dialect, config->groups->names[member->group],
+                            worker_member_number(worker, (uint32_t)(member - worker->members)))) {
+        note_failure(worker, "subscribing", "the request cannot be sent", 26);
+        return -1;
+    }
+    used = take_frames(worker, member, bytes + answer, size - (size_t)answer, now_ns);
     return used < 0 ? used : used + answer;
 }
 
@@ -173,10 +200,10 @@ static bool take_bytes(struct worker *worker, struct member *member, size_t size
     uint64_t now = monotonic_ns();
     int64_t used;
 
-    if (member->state == MEMBER_OPEN)
-        used = member_take(member, &worker->tally, worker->buffer, size, now);
-    else
+    if (member->state == MEMBER_UPGRADING)
         used = take_answer(worker, member, worker->buffer, size, now);
+    else
+        used = take_frames(worker, member, worker->buffer, size, now);
     if (used < 0)
         return false;
     if ((uint64_t)used == size)

@@ -3,6 +3,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <cmocka.h>
@@ -28,6 +29,7 @@ static int setup(void **state)
         return -1;
     fixture->member = (struct member){.fd = -1, .group = GROUP, .state = MEMBER_OPEN};
     fixture->tally.run = RUN;
+    fixture->tally.dialect = &dialect_msgpack;
     *state = fixture;
     return 0;
 }
@@ -190,6 +192,93 @@ static void test_a_masked_frame_ends_the_connection(void **state)
     assert_int_equal(take(fixture), -1);
 }
 
+/* Appends a NATS message to a text. */
+static size_t nats_message(uint8_t *text, uint64_t sequence)
+{
+    struct stamp stamp = {.group = GROUP, .run = RUN, .phase = PHASE_MEASURE, .sequence = sequence};
+    size_t head = (size_t)sprintf((char *)text, "MSG load3 1 %d\r\n", PAYLOAD);
+
+    memset(text + head, 'x', PAYLOAD);
+    stamp_write(text + head, PAYLOAD, &stamp);
+    memcpy(text + head + PAYLOAD, "\r\n", 2);
+    return head + PAYLOAD + 2;
+}
+
+/* Reads the fixture's bytes in pieces, as a worker does: what is left comes again. */
+static void take_in_pieces(struct fixture *fixture, size_t piece)
+{
+    static uint8_t buffer[sizeof(fixture->bytes)];
+    size_t have = 0;
+
+    for (size_t at = 0; at < fixture->size;) {
+        size_t n = fixture->size - at < piece ? fixture->size - at : piece;
+        int64_t used;
+
+        memcpy(buffer + have, fixture->bytes + at, n);
+        at += n;
+        have += n;
+        used = member_take(&fixture->member, &fixture->tally, buffer, have, 3000);
+        assert_true(used >= 0);
+        have -= (size_t)used;
+        memmove(buffer, buffer + used, have);
+    }
+    assert_int_equal(have, 0);
+}
+
+/* Messages that do not end where frames do, with a ping between the frames. */
+static void test_packets_in_any_frames_and_any_pieces(void **state)
+{
+    static const size_t pieces[] = {1, 2, 3, 7, 100, 1000, 70000};
+    struct fixture *fixture = *state;
+    uint8_t text[4096];
+
+    fixture->tally.dialect = &dialect_nats;
+    for (size_t cut = 1; cut < 400; cut += 13) {
+        for (size_t p = 0; p < sizeof(pieces) / sizeof(pieces[0]); p++) {
+            size_t size = 0;
+
+            for (uint64_t sequence = 1; sequence <= 20; sequence++)
+                size += nats_message(text + size, sequence);
+            fixture->size = 0;
+            for (size_t at = 0; at < size; at += cut) {
+                size_t n = size - at < cut ? size - at : cut;
+
+                memcpy(frame(fixture, 0x82, n), text + at, n);
+                frame(fixture, 0x89, at % 5);
+            }
+            fixture->member.own = (struct stream){0};
+            fixture->tally.delivered = 0;
+            take_in_pieces(fixture, pieces[p]);
+            assert_int_equal(fixture->tally.delivered, 20);
+        }
+    }
+    assert_true(faults_none(&fixture->tally.faults));
+}
+
+static void test_a_packet_cut_twice_over_64_kib_ends_the_connection(void **state)
+{
+    struct fixture *fixture = *state;
+
+    fixture->tally.dialect = &dialect_nats;
+    memcpy(frame(fixture, 0x82, 60000), "MSG load3 1 69000\r\n", 19);
+    frame(fixture, 0x82, 9000);
+    assert_int_equal(take(fixture), -1);
+}
+
+static void test_a_member_is_in_when_the_server_says_so(void **state)
+{
+    struct fixture *fixture = *state;
+
+    fixture->tally.dialect = &dialect_nats;
+    fixture->member.state = MEMBER_JOINING;
+    memcpy(frame(fixture, 0x82, 9), "INFO {}\r\n", 9);
+    assert_int_equal(take(fixture), fixture->size);
+    assert_int_equal(fixture->member.state, MEMBER_JOINING);
+    memcpy(frame(fixture, 0x82, 6), "PONG\r\n", 6);
+    assert_int_equal(take(fixture), fixture->size);
+    assert_int_equal(fixture->member.state, MEMBER_OPEN);
+}
+
 static void test_answers_to_the_handshake(void **state)
 {
     static const char good[] = "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\n"
@@ -219,6 +308,11 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_text_and_fragments_are_unexpected, setup, teardown),
         cmocka_unit_test_setup_teardown(test_close_ends_with_its_code, setup, teardown),
         cmocka_unit_test_setup_teardown(test_a_masked_frame_ends_the_connection, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_packets_in_any_frames_and_any_pieces, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_a_packet_cut_twice_over_64_kib_ends_the_connection,
+                                        setup, teardown),
+        cmocka_unit_test_setup_teardown(test_a_member_is_in_when_the_server_says_so, setup,
+                                        teardown),
         cmocka_unit_test(test_answers_to_the_handshake),
     };
 

@@ -1,0 +1,84 @@
+/* How a server speaks: how a member joins and finds the messages in what it gets, and how messages
+ * are published. Shardcast is one of several, so that one generator measures them all.
+ *
+ * Pure: bytes in, bytes out. Everything but the packets is used outside of what is measured. */
+#ifndef SHARDCAST_BENCH_LOAD_DIALECT_H
+#define SHARDCAST_BENCH_LOAD_DIALECT_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+
+#define DIALECT_ROOM       1024 /* for what join(), greet() and head() write */
+#define CLIENT_HEAD_MAX    14   /* of a frame from a client: with a mask */
+#define ANSWER_REFUSAL_MAX 256
+
+/* What a server has put into a data frame. */
+enum packet_kind {
+    PACKET_OTHER,   /* of no interest */
+    PACKET_MESSAGE, /* payload and size are a message */
+    PACKET_JOINED,  /* the server says that the member is in */
+    PACKET_PING     /* to be answered with `pong` */
+};
+
+struct packet {
+    enum packet_kind kind;
+    const uint8_t *payload;
+    size_t size;
+};
+
+enum answer_kind { ANSWER_FINE, ANSWER_REFUSED, ANSWER_PING };
+
+struct answer {
+    enum answer_kind kind;
+    char refusal[ANSWER_REFUSAL_MAX];
+};
+
+struct dialect {
+    const char *name; /* --protocol NAME */
+
+    /* members */
+    const char *path;        /* of the request; where it ends in '/ws/', the group's name follows */
+    const char *subprotocol; /* to offer; NULL: none */
+    /* What a member says once it is connected, in one frame; NULL: the path said it. `number` is
+     * the member's, unique in this process. Returns the length, -1 where it does not fit. */
+    int (*join)(char *out, size_t room, const char *group, uint32_t number);
+    /* The packet at the start of `bytes`. Returns its length, 0 while bytes are missing, -1 when it
+     * is not understood or refuses. NULL: every binary frame is one message. */
+    int64_t (*packet)(const uint8_t *bytes, size_t size, struct packet *packet);
+    const char *pong; /* NULL: never asked for */
+
+    /* the producer */
+    const char *control; /* path of a WebSocket on which is published; NULL: plain TCP */
+    /* What the producer says first; NULL: nothing. As join(). */
+    int (*greet)(char *out, size_t room);
+    /* All of a message that comes before its payload of `payload` bytes; `group` NULL: everyone.
+     * Returns the length, 0 where that cannot be published, -1 where it does not fit. */
+    int (*head)(char *out, size_t room, const char *group, size_t payload);
+    const char *tail; /* what comes behind it */
+    bool answers_all; /* the server answers every message, not only what it refuses */
+    /* The answer at the start of `bytes`: as packet(). */
+    int64_t (*answer)(const uint8_t *bytes, size_t size, struct answer *answer);
+};
+
+extern const struct dialect dialect_msgpack;   /* Shardcast */
+extern const struct dialect dialect_websocket; /* uWebSockets, as bench/peers/uws has it */
+extern const struct dialect dialect_nchan;     /* nginx with nchan */
+extern const struct dialect dialect_nats;      /* nats-server */
+extern const struct dialect dialect_mqtt;      /* mosquitto */
+
+/* NULL: there is none of that name. */
+const struct dialect *dialect_find(const char *name);
+
+/* Their names, as people list them. */
+void dialect_list(FILE *out);
+
+/* The request's path for a member of `group`. Returns its length, -1 where it does not fit. */
+int dialect_path(const struct dialect *dialect, char *out, size_t room, const char *group);
+
+/* The head of a final binary frame from a client, masked with zeros: the server has to unmask, this
+ * side need not mask. Returns its length. */
+size_t client_frame_head(uint8_t head[CLIENT_HEAD_MAX], uint64_t size);
+
+#endif

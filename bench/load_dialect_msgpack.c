@@ -1,0 +1,90 @@
+/* Shardcast: the path names the group, every frame is a message; published as msgpack commands, of
+ * which without an id only refusals are answered. */
+#define _GNU_SOURCE
+#include <msgpack.h>
+#include <stdbool.h>
+#include <string.h>
+
+#include "bench/load_dialect.h"
+
+static void pack_text(msgpack_packer *packer, const char *text)
+{
+    msgpack_pack_str_with_body(packer, text, strlen(text));
+}
+
+/* {"op": "broadcast", "group": NAME, "data": <bin>}, up to the payload. */
+static int head(char *out, size_t room, const char *group, size_t payload)
+{
+    msgpack_sbuffer buffer;
+    msgpack_packer packer;
+    int size = -1;
+
+    msgpack_sbuffer_init(&buffer);
+    msgpack_packer_init(&packer, &buffer, msgpack_sbuffer_write);
+    msgpack_pack_map(&packer, 3);
+    pack_text(&packer, "op");
+    pack_text(&packer, "broadcast");
+    if (group) {
+        pack_text(&packer, "group");
+        pack_text(&packer, group);
+    } else {
+        pack_text(&packer, "all");
+        msgpack_pack_true(&packer);
+    }
+    pack_text(&packer, "data");
+    if (msgpack_pack_bin(&packer, payload) == 0 && buffer.size <= room) {
+        memcpy(out, buffer.data, buffer.size);
+        size = (int)buffer.size;
+    }
+    msgpack_sbuffer_destroy(&buffer);
+    return size;
+}
+
+static bool key_is(const msgpack_object *key, const char *name)
+{
+    return key->type == MSGPACK_OBJECT_STR && key->via.str.size == strlen(name) &&
+           memcmp(key->via.str.ptr, name, key->via.str.size) == 0;
+}
+
+static void explain(const msgpack_object *object, struct answer *answer)
+{
+    msgpack_object_str code = {0}, message = {0};
+
+    for (uint32_t i = 0; object->type == MSGPACK_OBJECT_MAP && i < object->via.map.size; i++) {
+        const msgpack_object_kv *pair = &object->via.map.ptr[i];
+
+        if (pair->val.type != MSGPACK_OBJECT_STR)
+            continue;
+        if (key_is(&pair->key, "error"))
+            code = pair->val.via.str;
+        else if (key_is(&pair->key, "message"))
+            message = pair->val.via.str;
+    }
+    snprintf(answer->refusal, sizeof(answer->refusal), "%.*s: %.*s", (int)code.size, code.ptr,
+             (int)message.size, message.ptr);
+}
+
+static int64_t take_answer(const uint8_t *bytes, size_t size, struct answer *answer)
+{
+    msgpack_unpacked unpacked;
+    msgpack_unpack_return result;
+    size_t used = 0;
+
+    msgpack_unpacked_init(&unpacked);
+    result = msgpack_unpack_next(&unpacked, (const char *)bytes, size, &used);
+    if (result == MSGPACK_UNPACK_SUCCESS) {
+        answer->kind = ANSWER_REFUSED;
+        explain(&unpacked.data, answer);
+    }
+    msgpack_unpacked_destroy(&unpacked);
+    if (result == MSGPACK_UNPACK_SUCCESS)
+        return (int64_t)used;
+    return result == MSGPACK_UNPACK_CONTINUE ? 0 : -1;
+}
+
+const struct dialect dialect_msgpack = {
+    .name = "msgpack",
+    .path = "/ws/",
+    .head = head,
+    .answer = take_answer,
+};
