@@ -159,11 +159,12 @@ static int join_one(struct connection *connection, const char *name, size_t size
 {
     struct shard *shard = connection->shard;
     struct member *member = &connection->members[connection->member_count];
+    struct join_wish wish = {.form = FORM_RAW};
     struct named key = {group_name_hash(name, size, shard->world->hash_key), (uint32_t)size,
                         (char *)name};
 
     member->connection = connection;
-    if (group_join(&shard->groups, member, &key, connection->member_count, NULL))
+    if (group_join(&shard->groups, member, &key, connection->member_count, &wish))
         return ERR_NOMEM;
     connection->member_count++;
     connection->joins_open++;

@@ -17,7 +17,7 @@ int group_table_init(struct group_table *groups, struct shard *shard)
     return 0;
 }
 
-static void group_free(struct group_table *groups, struct group *group)
+static void form_free(struct group_table *groups, struct group *group)
 {
     for (int kind = 0; kind < LOG_KINDS; kind++)
         group_log_free(&group->logs[kind], &groups->segments);
@@ -30,8 +30,12 @@ void group_table_free(struct group_table *groups)
     size_t at = 0;
     struct named *thing;
 
-    while ((thing = table_each(&groups->table, &at)))
-        group_free(groups, (struct group *)thing);
+    while ((thing = table_each(&groups->table, &at))) {
+        for (struct group *group = (struct group *)thing, *next; group; group = next) {
+            next = group->next_form;
+            form_free(groups, group);
+        }
+    }
     table_free(&groups->table);
     segment_pool_free(&groups->segments);
     free(groups->read_times);
@@ -42,54 +46,95 @@ static struct group *group_find(const struct group_table *groups, const struct n
     return (struct group *)table_find(&groups->table, name->hash, name->name, name->size);
 }
 
-static struct group *group_get(struct group_table *groups, const struct named *name)
+static struct group *group_new(struct group_table *groups, const struct named *name,
+                               enum group_form form)
 {
-    struct group *group = group_find(groups, name);
+    struct group *group = calloc(1, sizeof(*group) + name->size);
 
-    if (group)
-        return group;
-    group = calloc(1, sizeof(*group) + name->size);
     if (!group)
         return NULL;
     memcpy(group->name, name->name, name->size);
     group->named = (struct named){name->hash, name->size, group->name};
     group->settings = settings_namespace(groups->shard->settings, name->name, name->size);
     group->category = (uint8_t)group_name_category(name->name, name->size);
-    if (table_add(&groups->table, &group->named)) {
+    group->form = (uint8_t)form;
+    group->raw = group;
+    return group;
+}
+
+/* Finds the group, or makes it: its raw form. */
+static struct group *group_get(struct group_table *groups, const struct named *name)
+{
+    struct group *group = group_find(groups, name);
+
+    if (group)
+        return group;
+    group = group_new(groups, name, FORM_RAW);
+    if (group && table_add(&groups->table, &group->named)) {
         free(group);
         return NULL;
     }
     return group;
 }
 
+/* Finds a form of the group, or makes it. It then stays as long as the group. */
+static struct group *form_get(struct group_table *groups, struct group *raw, enum group_form form)
+{
+    struct group *group = raw;
+
+    while (group && group->form != form)
+        group = group->next_form;
+    if (group)
+        return group;
+    group = group_new(groups, &raw->named, form);
+    if (!group)
+        return NULL;
+    group->raw = raw;
+    group->next_form = raw->next_form;
+    raw->next_form = group;
+    return group;
+}
+
 void group_release(struct group_table *groups, struct group *group)
 {
-    if (group->count || group->joining || group->lags || group->dirty[LOG_CRITICAL] ||
-        group->dirty[LOG_NORMAL])
+    struct group *raw = group->raw, *next;
+
+    if (raw->joining)
         return;
-    table_remove(&groups->table, &group->named);
-    group_free(groups, group);
+    for (group = raw; group; group = group->next_form)
+        if (group->count || group->lags || group->dirty[LOG_CRITICAL] || group->dirty[LOG_NORMAL])
+            return;
+    table_remove(&groups->table, &raw->named);
+    for (group = raw; group; group = next) {
+        next = group->next_form;
+        form_free(groups, group);
+    }
 }
 
 /* Joining */
 
 int group_join(struct group_table *groups, struct member *member, const struct named *name,
-               uint32_t member_index, const struct join_recovery *recovery)
+               uint32_t member_index, const struct join_wish *wish)
 {
     struct shard *shard = groups->shard;
-    struct group *group = group_get(groups, name);
+    struct group *raw = group_get(groups, name);
+    struct group *group = raw ? form_get(groups, raw, wish->form) : NULL;
 
-    if (!group)
+    if (!group) {
+        if (raw)
+            group_release(groups, raw);
         return ERR_NOMEM;
+    }
     member->group = group;
     member->state = MEMBER_JOINING;
-    group->joining++;
+    member->held = wish->held;
+    raw->joining++;
 
     struct record_join *join = outbox_add(shard->outbox, shard_home(shard, name->hash),
                                           OUTBOX_NORMAL, RECORD_JOIN, sizeof(*join), name, 0, 0);
     join->connection = member->connection->ref;
     join->member = member_index;
-    join->recovery = recovery ? *recovery : (struct join_recovery){.want = RECOVER_NONE};
+    join->recovery = wish->recovery;
     return 0;
 }
 
@@ -157,15 +202,17 @@ static void count_membership(struct shard *shard, const struct group *group, uin
 static int member_enter(struct group_table *groups, struct group *group, struct member *member,
                         enum joined_by by)
 {
+    uint32_t flags = ENTRY_BLOCKED | (member->held ? ENTRY_HELD : 0u);
+
     group_flush(groups, group);
     if (by == JOINED_CRITICAL) {
-        if (entry_add(group, member, ENTRY_BLOCKED | ENTRY_JOINING))
+        if (entry_add(group, member, flags | ENTRY_JOINING))
             return ERR_NOMEM;
         member->state = MEMBER_CRITICAL;
         return 0;
     }
     if (by == JOINED_BOTH) {
-        if (entry_add(group, member, ENTRY_BLOCKED))
+        if (entry_add(group, member, flags))
             return ERR_NOMEM;
     } else {
         group->entries[member->index].flags &= ~(uint32_t)ENTRY_JOINING;
@@ -174,6 +221,12 @@ static int member_enter(struct group_table *groups, struct group *group, struct 
     member->state = MEMBER_JOINED;
     count_membership(groups->shard, group, 1);
     return 0;
+}
+
+static void member_forget(struct member *member)
+{
+    member->state = MEMBER_NONE;
+    member->group = NULL;
 }
 
 void group_joined(struct group_table *groups, const struct record_joined *joined)
@@ -188,18 +241,18 @@ void group_joined(struct group_table *groups, const struct record_joined *joined
     bool last = joined->by != JOINED_CRITICAL;
 
     assert(group && group->joining);
-    if (member && (member->group != group ||
+    if (member && (!member->group || member->group->raw != group ||
                    (member->state != MEMBER_JOINING && member->state != MEMBER_CRITICAL)))
         member = NULL; /* it has left meanwhile */
     if (joined->outcome != JOIN_OK) {
         if (member)
-            member->state = MEMBER_NONE;
+            member_forget(member);
     } else if (!member ||
                (last && joined->by == JOINED_NORMAL && member->state != MEMBER_CRITICAL)) {
         if (last)
             send_leave(shard, &name);
-    } else if (member_enter(groups, group, member, joined->by)) {
-        member->state = MEMBER_NONE; /* out of memory fails this peer */
+    } else if (member_enter(groups, member->group, member, joined->by)) {
+        member_forget(member); /* out of memory fails this peer */
         if (last)
             send_leave(shard, &name);
         connection_doom(connection, CLOSE_LOST);
@@ -264,6 +317,12 @@ void member_flag(struct member *member, uint32_t set, uint32_t clear)
     }
 }
 
+void member_release(struct member *member)
+{
+    member->held = false;
+    member_flag(member, 0, ENTRY_HELD);
+}
+
 /* Takes the member out of its group's entries, and tells the home if that counts it. */
 static void member_exit(struct member *member)
 {
@@ -284,8 +343,7 @@ static void member_end(struct member *member)
 
     for (int kind = 0; kind < LOG_KINDS; kind++)
         member_caught_up(member, kind);
-    member->state = MEMBER_NONE;
-    member->group = NULL;
+    member_forget(member);
     group_release(&member->connection->shard->groups, group);
 }
 
@@ -332,30 +390,39 @@ void member_drop_lags(struct member *member, enum drop_reason reason)
 
 /* Closing and settings */
 
-uint64_t group_close(struct group_table *groups, const struct record_close *close)
+static uint64_t form_close(struct group *group, uint16_t code, const char *reason)
 {
-    struct named name = record_name(close, close->name);
-    struct group *group = group_find(groups, &name);
-    char reason[128];
     uint64_t closed = 0;
 
-    if (!group)
-        return 0;
-    memcpy(reason, close->name + name.size, close->reason_bytes);
-    reason[close->reason_bytes] = '\0';
-    group_flush_all(groups);
-    group->joining++; /* keeps the group while its entries go */
     for (uint32_t i = group->count; i-- > 0;) {
         /* Finishing one takes its entry out; the last one moves into its place. */
         struct connection *connection = group->entries[i].member->connection;
 
         if (group->entries[i].flags & ENTRY_JOINING)
             continue;
-        if (connection_finish(connection, close->code, reason, CLOSE_DISCONNECTED))
+        if (connection_finish(connection, code, reason, CLOSE_DISCONNECTED))
             closed++;
     }
-    group->joining--;
-    group_release(groups, group);
+    return closed;
+}
+
+uint64_t group_close(struct group_table *groups, const struct record_close *close)
+{
+    struct named name = record_name(close, close->name);
+    struct group *raw = group_find(groups, &name);
+    char reason[128];
+    uint64_t closed = 0;
+
+    if (!raw)
+        return 0;
+    memcpy(reason, close->name + name.size, close->reason_bytes);
+    reason[close->reason_bytes] = '\0';
+    group_flush_all(groups);
+    raw->joining++; /* keeps the group while its entries go */
+    for (struct group *group = raw; group; group = group->next_form)
+        closed += form_close(group, close->code, reason);
+    raw->joining--;
+    group_release(groups, raw);
     return closed;
 }
 
@@ -369,11 +436,14 @@ void group_table_settings(struct group_table *groups)
     for (unsigned i = 0; i < NAMESPACES_MAX; i++)
         counter_sub(&counters->namespace_members[i], counter_read(&counters->namespace_members[i]));
     while ((thing = table_each(&groups->table, &at))) {
-        struct group *group = (struct group *)thing;
+        const struct namespace_settings *own =
+            settings_namespace(settings, thing->name, thing->size);
 
-        group->settings = settings_namespace(settings, thing->name, thing->size);
-        if (group->category != GROUP_USER && group->category != GROUP_ALL)
-            counter_add(&counters->namespace_members[group->settings - settings->namespaces],
-                        group->joined);
+        for (struct group *group = (struct group *)thing; group; group = group->next_form) {
+            group->settings = own;
+            if (group->category != GROUP_USER && group->category != GROUP_ALL)
+                counter_add(&counters->namespace_members[own - settings->namespaces],
+                            group->joined);
+        }
     }
 }

@@ -1,8 +1,11 @@
 /* A shard's group table: its own members of each group, and the group's logs.
  *
- * One shard's own. A group has two logs: one for what is critical, from which a member takes first
- * at a frame's end, and one for the rest. Members that keep up are an entry in an array and nothing
- * else; a flush writes the same bytes to each of them. A member that is behind has a `lag`. */
+ * One shard's own. The members of a group that get their messages in the same form are together: a
+ * `struct group` is one form of a group. The raw form is the one in the table; the others hang from
+ * it, made when the first member asks for them. A form has two logs: one for what is critical, from
+ * which a member takes first at a frame's end, and one for the rest. Members that keep up are an
+ * entry in an array and nothing else; a flush writes the same bytes to each of them. A member that
+ * is behind has a `lag`. */
 #ifndef SHARDCAST_SHARDS_GROUP_H
 #define SHARDCAST_SHARDS_GROUP_H
 
@@ -11,6 +14,7 @@
 #include <stdint.h>
 
 #include "proto/refusal.h"
+#include "proto/sdk.h"
 #include "shards/group_log.h"
 #include "shards/records.h"
 #include "shards/table.h"
@@ -19,13 +23,29 @@ struct shard;
 struct connection;
 struct namespace_settings;
 
+/* How a group's messages are encoded for a member. */
+enum group_form {
+    FORM_RAW,
+    FORM_JSON,
+    FORM_JSON_JOINS, /* of those who want to be told who joins and leaves, too */
+    FORM_PROTOBUF,
+    FORM_PROTOBUF_JOINS
+};
+
+/* Of the forms that have one. */
+static inline enum sdk_format form_format(enum group_form form)
+{
+    return form == FORM_JSON || form == FORM_JSON_JOINS ? SDK_JSON : SDK_PROTOBUF;
+}
+
 enum log_kind { LOG_CRITICAL, LOG_NORMAL, LOG_KINDS };
 
 /* Why a flush must not write to an entry. 0: it may. */
 enum entry_flag {
     ENTRY_BLOCKED = 1, /* the socket takes no more, or the connection is not open yet */
     ENTRY_BEHIND = 2,  /* has a lag of its own, though the socket may take more */
-    ENTRY_JOINING = 4  /* in by the critical queue only: gets nothing of the other log yet */
+    ENTRY_JOINING = 4, /* in by the critical queue only: gets nothing of the other log yet */
+    ENTRY_HELD = 8     /* has not been told yet that it has joined: gets nothing before that */
 };
 
 struct entry {
@@ -37,12 +57,15 @@ struct entry {
 struct group {
     struct named named; /* first */
     const struct namespace_settings *settings;
+    struct group *raw;       /* the form in the table; itself there */
+    struct group *next_form; /* of the same group; NULL: the last */
     struct entry *entries;
     uint32_t count, room;  /* of entries */
     uint32_t joined;       /* entries that get both logs: those without ENTRY_JOINING */
-    uint32_t joining;      /* joins that the home has not answered */
+    uint32_t joining;      /* joins in any form that the home has not answered; the raw form's */
     uint32_t lags;         /* members behind, those that left and still get their rest included */
     uint8_t category;      /* enum group_category */
+    uint8_t form;          /* enum group_form */
     uint8_t newest;        /* enum log_kind: of the newest message */
     bool dirty[LOG_KINDS]; /* in the table's list of logs to flush */
     struct group *next_dirty[LOG_KINDS];
@@ -79,6 +102,7 @@ struct member {
     struct connection *connection;
     uint32_t index;              /* in the group's entries, while CRITICAL or JOINED */
     uint8_t state;               /* enum member_state */
+    bool held;                   /* ENTRY_HELD; its lags stay where they are */
     bool positioned;             /* sees every message or is closed 3010; set before the join */
     struct lag *lags[LOG_KINDS]; /* NULL: keeps up */
 };
@@ -106,10 +130,16 @@ struct group_table {
 int group_table_init(struct group_table *groups, struct shard *shard) MUST_CHECK;
 void group_table_free(struct group_table *groups);
 
-/* Asks the group's home to count the member in; `recovery` NULL: of the past it wants nothing.
- * ERR_NOMEM: nothing was asked. */
+/* What a member wants. */
+struct join_wish {
+    enum group_form form;
+    bool held;                     /* until member_release() */
+    struct join_recovery recovery; /* of the past */
+};
+
+/* Asks the group's home to count the member in. ERR_NOMEM: nothing was asked. */
 int group_join(struct group_table *groups, struct member *member, const struct named *name,
-               uint32_t member_index, const struct join_recovery *recovery) MUST_CHECK;
+               uint32_t member_index, const struct join_wish *wish) MUST_CHECK;
 
 /* The home's answer. The connection may be gone by now: then its place is given back. Takes over
  * the record's range. */
@@ -143,6 +173,10 @@ void member_finish(struct member *member);
 
 /* Drops the lags of a member that is LEAVING. */
 void member_drop_lags(struct member *member, enum drop_reason reason);
+
+/* It has been told that it has joined: from now on it gets messages, by the next flush of its
+ * connection. */
+void member_release(struct member *member);
 
 /* The member has caught up in a log: frees its lag. */
 void member_caught_up(struct member *member, enum log_kind kind);

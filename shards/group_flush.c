@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <sys/socket.h>
 
+#include "proto/sdk_push.h"
 #include "shards/connection.h"
 #include "shards/settings.h"
 #include "shards/shard.h"
@@ -253,7 +254,8 @@ static bool low_unwanted(const struct group_table *groups, const struct group *g
 }
 
 static void group_append(struct group_table *groups, struct group *group,
-                         const struct record_deliver *deliver, struct member *sender, uint64_t here)
+                         const struct record_deliver *deliver, struct payload *payload,
+                         struct member *sender, uint64_t here)
 {
     enum log_kind kind = deliver->critical ? LOG_CRITICAL : LOG_NORMAL;
     struct group_log *log = &group->logs[kind];
@@ -262,7 +264,7 @@ static void group_append(struct group_table *groups, struct group *group,
 
     if (sender || low)
         group_flush(groups, group);
-    if (group_log_append(log, &groups->segments, deliver->payload)) {
+    if (!payload || group_log_append(log, &groups->segments, payload)) {
         counter_add(&groups->shard->counters->drops[DROP_SLOW], here);
         return;
     }
@@ -276,27 +278,54 @@ static void group_append(struct group_table *groups, struct group *group,
     note_read_time(groups, deliver->read_ns);
 }
 
+/* The message as the members of a form get it; encoded once for all forms of a format. NULL: out of
+ * memory. */
+static struct payload *form_payload(const struct group *group, const struct record_deliver *deliver,
+                                    struct payload *encoded[SDK_FORMAT_COUNT])
+{
+    enum sdk_format format;
+
+    if (group->form == FORM_RAW)
+        return deliver->payload;
+    format = form_format(group->form);
+    if (!encoded[format])
+        encoded[format] =
+            sdk_push_publication(format, (struct name_view){group->name, group->named.size},
+                                 deliver->payload, deliver->kept ? deliver->offset : 0);
+    return encoded[format];
+}
+
+/* Gives the message to the members of one form. Returns how many they are. */
+static uint64_t form_deliver(struct group_table *groups, struct group *group,
+                             const struct record_deliver *deliver,
+                             struct payload *encoded[SDK_FORMAT_COUNT])
+{
+    struct slot_table *slots = &groups->shard->connections.slots;
+    struct member *sender = NULL;
+
+    if (deliver->sender.slot != NO_SLOT)
+        sender = connection_member(slot_table_get(slots, deliver->sender), group);
+    uint64_t here = (deliver->critical ? group->count : group->joined) - (sender ? 1u : 0u);
+    if (here)
+        group_append(groups, group, deliver, form_payload(group, deliver, encoded), sender, here);
+    return here;
+}
+
 void group_deliver(struct group_table *groups, const struct record_deliver *deliver)
 {
-    struct shard *shard = groups->shard;
     struct named name = record_name(deliver, deliver->name);
-    struct group *group =
-        (struct group *)table_find(&groups->table, name.hash, name.name, name.size);
+    struct group *raw = (struct group *)table_find(&groups->table, name.hash, name.name, name.size);
+    struct payload *encoded[SDK_FORMAT_COUNT] = {NULL};
     uint64_t here = 0;
 
-    if (group) {
-        struct member *sender = NULL;
-
-        if (deliver->sender.slot != NO_SLOT)
-            sender = connection_member(slot_table_get(&shard->connections.slots, deliver->sender),
-                                       group);
-        here = (deliver->critical ? group->count : group->joined) - (sender ? 1u : 0u);
-        if (here)
-            group_append(groups, group, deliver, sender, here);
-    }
+    for (struct group *group = raw; group; group = group->next_form)
+        here += form_deliver(groups, group, deliver, encoded);
     /* Members that the home counted and that have left since. */
     assert(here <= deliver->members);
-    counter_add(&shard->counters->drops[DROP_CLOSED], deliver->members - here);
+    counter_add(&groups->shard->counters->drops[DROP_CLOSED], deliver->members - here);
+    for (int format = 0; format < SDK_FORMAT_COUNT; format++)
+        if (encoded[format])
+            payload_unref(encoded[format]);
     payload_unref(deliver->payload);
 }
 

@@ -75,6 +75,7 @@ struct record_deliver {
     struct slot_ref sender; /* not to be delivered to; slot NO_SLOT: none */
     uint8_t priority;
     bool critical; /* came by the critical inbox */
+    bool kept;     /* the group keeps a history: members are told the offset */
     _Alignas(8) char name[];
 };
 
