@@ -13,13 +13,12 @@
 #include "shards/settings.h"
 #include "shards/shard.h"
 
-#define FORGET_NS 5000000000ull
-
 int home_init(struct home *home, struct shard *shard, uint64_t seed)
 {
     home->shard = shard;
-    home->resting = NULL;
     home->epochs = seed;
+    home->wheel_ns = shard->now_ns;
+    wheel_init(&home->wheel);
     home->groups = calloc(1, sizeof(*home->groups));
     return home->groups ? 0 : ERR_NOMEM;
 }
@@ -35,11 +34,12 @@ static uint64_t next_epoch(struct home *home)
     return z == EPOCH_NONE || z == EPOCH_OTHER ? next_epoch(home) : z;
 }
 
-static void group_free(struct home_group *group)
+void home_group_free(struct home_group *group)
 {
     if (group->shards != &group->only)
         free(group->shards);
     rate_window_free(group->window);
+    history_free(&group->history);
     free(group);
 }
 
@@ -51,19 +51,9 @@ void home_free(struct home *home)
     if (!home->groups)
         return;
     while ((thing = table_each(home->groups, &at)))
-        group_free((struct home_group *)thing);
+        home_group_free((struct home_group *)thing);
     table_free(home->groups);
     free(home->groups);
-}
-
-/* From now on the sweep looks at the group. */
-static void group_rest(struct home *home, struct home_group *group)
-{
-    if (group->resting)
-        return;
-    group->resting = true;
-    group->next = home->resting;
-    home->resting = group;
 }
 
 static struct home_group *group_new(struct home *home, const struct named *name, uint8_t category)
@@ -77,14 +67,14 @@ static struct home_group *group_new(struct home *home, const struct named *name,
     group->settings = settings_namespace(home->shard->settings, name->name, name->size);
     group->category = category;
     group->epoch = next_epoch(home);
-    group->used_ns = home->shard->now_ns;
+    group->message_ns = group->left_ns = home->shard->now_ns;
     group->shards = &group->only;
     group->shard_room = 1;
     if (table_add(home->groups, &group->named)) {
-        group_free(group);
+        home_group_free(group);
         return NULL;
     }
-    group_rest(home, group);
+    home_look_after(home, group);
     return group;
 }
 
@@ -181,7 +171,7 @@ static enum refusal check_rate(struct home *home, struct home_group *group, uint
         return REFUSAL_NONE;
     switch (rate_window_take(&group->window, max_rate, shard_clock(home->shard), retry_ns)) {
     case 0:
-        group_rest(home, group);
+        home_look_after(home, group);
         return REFUSAL_NONE;
     case ERR_FULL:
         return REFUSAL_RATE_LIMITED;
@@ -194,7 +184,7 @@ static void send_deliver(struct home *home, const struct home_group *group,
                          const struct home_shard *to, uint32_t source,
                          const struct record_publish *publish)
 {
-    bool critical = publish->priority == PRIORITY_CRITICAL && !group->settings->history.messages;
+    bool critical = publish->priority == PRIORITY_CRITICAL && !home_keeps_history(group);
     struct record_deliver *deliver = outbox_add(
         home->shard->outbox, to->shard, critical ? OUTBOX_CRITICAL : OUTBOX_NORMAL, RECORD_DELIVER,
         sizeof(*deliver), &group->named, 0, payload_frame_bytes(publish->payload));
@@ -227,7 +217,8 @@ void home_publish(struct home *home, uint32_t source, struct record_publish *pub
     uint32_t credit = publish_credit(publish);
 
     group->offset++;
-    group->used_ns = home->shard->now_ns;
+    group->message_ns = home->shard->now_ns;
+    home_keep(home, group, publish->payload);
     if (publish->command.producer == NO_PRODUCER)
         counter_add(&home->shard->counters->messages_in_client, 1);
     counter_add(&home->shard->counters->messages_routed, members);
@@ -267,9 +258,10 @@ static struct home_shard *group_shard(struct home_group *group, uint32_t shard)
     return &group->shards[group->shard_count++];
 }
 
-static void send_joined(struct home *home, uint32_t to, const struct record_join *join,
-                        enum outbox_queue queue, enum joined_by by, enum join_outcome outcome,
-                        const struct home_group *group)
+static struct record_joined *send_joined(struct home *home, uint32_t to,
+                                         const struct record_join *join, enum outbox_queue queue,
+                                         enum joined_by by, enum join_outcome outcome,
+                                         const struct home_group *group)
 {
     struct named name = record_name(join, join->name);
     struct record_joined *joined =
@@ -283,6 +275,7 @@ static void send_joined(struct home *home, uint32_t to, const struct record_join
     joined->epoch = group ? group->epoch : EPOCH_NONE;
     joined->offset = group ? group->offset : 0;
     joined->range = NULL;
+    return joined;
 }
 
 static enum join_outcome count_in(struct home *home, struct home_group *group, uint32_t source)
@@ -300,18 +293,41 @@ static enum join_outcome count_in(struct home *home, struct home_group *group, u
     return JOIN_OK;
 }
 
+/* Whether a join may make its group: not one that would be refused in a new group. */
+static bool may_make(const struct home *home, const struct named *name,
+                     const struct join_recovery *recovery)
+{
+    const struct namespace_settings *settings =
+        settings_namespace(home->shard->settings, name->name, name->size);
+
+    return !recovery->must ||
+           (settings->history.messages && (recovery->want != RECOVER_SINCE || recovery->any_epoch));
+}
+
 void home_join(struct home *home, uint32_t source, const struct record_join *join)
 {
     struct named name = record_name(join, join->name);
-    struct home_group *group = group_get(home, &name);
-    enum join_outcome outcome = group ? count_in(home, group, source) : JOIN_OVERLOADED;
+    bool make = may_make(home, &name, &join->recovery);
+    struct home_group *group = make ? group_get(home, &name) : home_find(home, &name);
+    struct home_recovered got = home_recover(home, group, &join->recovery);
+    enum join_outcome outcome;
+    enum joined_by last = JOINED_BOTH;
 
-    if (outcome != JOIN_OK || source == home->shard->index) {
-        send_joined(home, source, join, OUTBOX_NORMAL, JOINED_BOTH, outcome, group);
-        return;
+    if (!group)
+        outcome = make ? JOIN_OVERLOADED : JOIN_INSUFFICIENT_STATE;
+    else if (join->recovery.must && !got.recovered)
+        outcome = JOIN_INSUFFICIENT_STATE;
+    else
+        outcome = count_in(home, group, source);
+    if (outcome == JOIN_OK && source != home->shard->index) {
+        send_joined(home, source, join, OUTBOX_CRITICAL, JOINED_CRITICAL, outcome, group);
+        last = JOINED_NORMAL;
     }
-    send_joined(home, source, join, OUTBOX_CRITICAL, JOINED_CRITICAL, outcome, group);
-    send_joined(home, source, join, OUTBOX_NORMAL, JOINED_NORMAL, outcome, group);
+    struct record_joined *joined =
+        send_joined(home, source, join, OUTBOX_NORMAL, last, outcome, group);
+    joined->has_history = got.has_history;
+    joined->recovered = got.recovered;
+    joined->range = got.range;
 }
 
 void home_leave(struct home *home, uint32_t source, const struct record_leave *leave)
@@ -326,8 +342,8 @@ void home_leave(struct home *home, uint32_t source, const struct record_leave *l
         *entry = group->shards[--group->shard_count];
     if (!--group->members) {
         count_active(home, group, (uint64_t)-1);
-        group->used_ns = home->shard->now_ns;
-        group_rest(home, group);
+        group->left_ns = home->shard->now_ns;
+        home_look_after(home, group);
     }
 }
 
@@ -351,48 +367,4 @@ void home_disconnect(struct home *home, uint32_t source, const struct record_dis
     }
     answer(home, source, &disconnect->command, disconnect->head.size, REFUSAL_NONE, NULL)->closing =
         shards;
-}
-
-void home_settings(struct home *home)
-{
-    size_t at = 0;
-    struct named *thing;
-
-    while ((thing = table_each(home->groups, &at)))
-        ((struct home_group *)thing)->settings =
-            settings_namespace(home->shard->settings, thing->name, thing->size);
-}
-
-/* Frees what the group needs no more. True: the group itself is gone. */
-static bool group_sweep(struct home *home, struct home_group *group, uint64_t now)
-{
-    if (group->window && rate_window_idle(group->window, now)) {
-        rate_window_free(group->window);
-        group->window = NULL;
-    }
-    if (group->members || now - group->used_ns < FORGET_NS)
-        return false;
-    table_remove(home->groups, &group->named);
-    if (group->category != GROUP_ALL)
-        shard_give_group(home->shard);
-    group_free(group);
-    return true;
-}
-
-void home_sweep(struct home *home, uint64_t now)
-{
-    struct home_group **link = &home->resting, *group;
-
-    while ((group = *link)) {
-        struct home_group *next = group->next;
-
-        if (group_sweep(home, group, now)) {
-            *link = next;
-        } else if (group->members && !group->window) {
-            group->resting = false;
-            *link = next;
-        } else {
-            link = &group->next;
-        }
-    }
 }

@@ -10,6 +10,7 @@
 #include <stdint.h>
 
 #include "shards/records.h"
+#include "shards/wheel.h"
 
 struct shard;
 struct home_group;
@@ -17,8 +18,9 @@ struct home_group;
 struct home {
     struct shard *shard;
     struct table *groups;
-    struct home_group *resting; /* groups that a sweep may free something of */
-    uint64_t epochs;            /* state of the epoch generator */
+    uint64_t epochs;    /* state of the epoch generator */
+    uint64_t wheel_ns;  /* the time of the wheel's tick */
+    struct wheel wheel; /* groups that time does something to: shards/home_sweep.c */
 };
 
 /* `seed` is random: epochs of two engines differ. 0 or ERR_NOMEM. */
@@ -45,8 +47,8 @@ void home_history(struct home *home, uint32_t source, const struct record_histor
 /* The settings have changed. */
 void home_settings(struct home *home);
 
-/* Once a second: forgets groups without members and messages for 5 s, and rate windows that are
- * empty. */
+/* Several times a second: forgets groups that are not used, messages that are too old, and rate
+ * windows that are empty. */
 void home_sweep(struct home *home, uint64_t now);
 
 #endif

@@ -5,10 +5,13 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "proto/group_name.h"
+#include "shards/history.h"
 #include "shards/home.h"
+#include "shards/settings.h"
 #include "shards/table.h"
+#include "shards/wheel.h"
 
-struct namespace_settings;
 struct rate_window;
 
 /* A shard that has members of a group. */
@@ -21,20 +24,47 @@ struct home_group {
     struct named named; /* first */
     const struct namespace_settings *settings;
     uint64_t epoch;
-    uint64_t offset;  /* of the last message */
-    uint64_t used_ns; /* the last message, or the end of the last member */
+    uint64_t offset;     /* of the last message */
+    uint64_t message_ns; /* the last message, or the group's birth */
+    uint64_t left_ns;    /* the end of the last member, or the group's birth */
     uint32_t members;
     uint16_t shard_count, shard_room;
     struct home_shard only;     /* most groups are on one shard */
     struct home_shard *shards;  /* `only`, or allocated */
     struct rate_window *window; /* NULL: no recent traffic */
-    struct home_group *next;    /* in home->resting */
-    bool resting;
-    uint8_t category;
+    struct history *history;    /* NULL: nothing is kept */
+    struct wheel_entry due;     /* when time does something to it: shards/home_sweep.c */
+    uint8_t category;           /* enum group_category */
     char name[];
 };
 
 /* NULL: there is none. */
 struct home_group *home_find(const struct home *home, const struct named *name);
+
+/* Frees the group, which is in no table. */
+void home_group_free(struct home_group *group);
+
+/* Whether messages are kept and keep their places. Everyone has no history. */
+static inline bool home_keeps_history(const struct home_group *group)
+{
+    return group->settings->history.messages && group->category != GROUP_ALL;
+}
+
+/* The message that has just taken the group's offset is kept, if any are. */
+void home_keep(struct home *home, struct home_group *group, struct payload *payload);
+
+/* What a join gets of the past. */
+struct home_recovered {
+    bool has_history;
+    bool recovered;
+    struct history_range *range; /* one reference; NULL: there is nothing */
+};
+
+/* Finds what a join wants to recover; `group` NULL: there is none. */
+struct home_recovered home_recover(struct home *home, struct home_group *group,
+                                   const struct join_recovery *recovery);
+
+/* Something has begun that time ends: looks at the group within a second. */
+void home_look_after(struct home *home, struct home_group *group);
 
 #endif

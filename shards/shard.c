@@ -109,6 +109,7 @@ static int init_memory(struct shard *shard)
     shard->counters = world->counters[shard->index];
     shard->random = world->seed + shard->index + 1;
     shard->input_budget = SHARD_INPUT_BUDGET;
+    shard->now_ns = shard_clock(shard);
     wheel_init(&shard->wheel);
     connection_table_init(&shard->connections);
     shard->outbox = outbox_new(shard->index, world->shards, world->inboxes);

@@ -13,8 +13,6 @@
 /* So long one kind of work may keep the rest waiting. */
 #define SLICE_NS 250000u
 
-#define SWEEP_TICKS WHEEL_PER_SECOND
-
 void shard_turn_begins(struct shard *shard)
 {
     shard->now_ns = shard_clock(shard);
@@ -56,8 +54,10 @@ void shard_publish(struct shard *shard, const struct named *group, struct payloa
 
     if (priority == PRIORITY_UNSET)
         priority = settings->priority;
-    /* In a group with history everything keeps its offset's place. */
-    critical = priority == PRIORITY_CRITICAL && !settings->history.messages;
+    /* In a group with history everything keeps its offset's place. Everyone has none. */
+    critical =
+        priority == PRIORITY_CRITICAL &&
+        (!settings->history.messages || group_name_category(group->name, group->size) == GROUP_ALL);
 
     struct record_publish *publish = outbox_add(
         shard->outbox, shard_home(shard, group->hash), critical ? OUTBOX_CRITICAL : OUTBOX_NORMAL,
@@ -339,8 +339,7 @@ static void on_tick(uv_timer_t *timer)
     producer_tick(shard);
     listener_resume(shard->clients);
     listener_resume(shard->commands);
-    if (shard->wheel.now % SWEEP_TICKS == 0)
-        home_sweep(&shard->home, shard->now_ns);
+    home_sweep(&shard->home, shard->now_ns);
     atomic_store_explicit(&shard->counters->inbox_full,
                           inbox_full_count(shard->world->inboxes[shard->index]),
                           memory_order_relaxed);

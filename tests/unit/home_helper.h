@@ -139,7 +139,8 @@ static inline void name_record(struct record *head, char *name, const char *grou
     memcpy(name, group, strlen(group));
 }
 
-static inline void join(struct fixture *fixture, uint32_t source, const char *group)
+static inline void join_with(struct fixture *fixture, uint32_t source, const char *group,
+                             struct join_recovery recovery)
 {
     struct record_join *record = calloc(1, sizeof(*record) + GROUP_NAME_MAX);
 
@@ -147,9 +148,15 @@ static inline void join(struct fixture *fixture, uint32_t source, const char *gr
     name_record(&record->head, record->name, group);
     record->connection = (struct slot_ref){7, 8};
     record->member = 9;
+    record->recovery = recovery;
     home_join(&fixture->shard.home, source, record);
     free(record);
     hear(fixture);
+}
+
+static inline void join(struct fixture *fixture, uint32_t source, const char *group)
+{
+    join_with(fixture, source, group, (struct join_recovery){.want = RECOVER_NONE});
 }
 
 static inline void leave(struct fixture *fixture, uint32_t source, const char *group)
@@ -215,6 +222,13 @@ static inline uint64_t epoch_of(struct fixture *fixture, const char *group)
 {
     publish(fixture, 0, group);
     return answered(fixture, 0)->epoch;
+}
+
+/* Time passes, and the home looks what that does. */
+static inline void sweep_after(struct fixture *fixture, uint64_t ns)
+{
+    fixture->shard.now_ns += ns;
+    home_sweep(&fixture->shard.home, fixture->shard.now_ns);
 }
 
 /* What the last join was answered with. */

@@ -173,12 +173,10 @@ static void critical_overtakes_only_where_no_history_is_kept(void **state)
     publish_as(fixture, 0, "room", PRIORITY_CRITICAL, (struct slot_ref){NO_SLOT, 0});
     assert_false(((struct record_deliver *)told(fixture, 2, RECORD_DELIVER))->critical);
     assert_false(fixture->heard[fixture->count - 1].critical);
-}
 
-static void sweep_after(struct fixture *fixture, uint64_t ns)
-{
-    fixture->shard.now_ns += ns;
-    home_sweep(&fixture->shard.home, fixture->shard.now_ns);
+    join(fixture, 2, GROUP_EVERYONE); /* everyone keeps none */
+    publish_as(fixture, 0, GROUP_EVERYONE, PRIORITY_CRITICAL, (struct slot_ref){NO_SLOT, 0});
+    assert_true(((struct record_deliver *)told(fixture, 2, RECORD_DELIVER))->critical);
 }
 
 static void a_group_without_members_and_messages_is_forgotten(void **state)
