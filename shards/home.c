@@ -199,7 +199,7 @@ static void send_deliver(struct home *home, const struct home_group *group,
         deliver->sender.slot = NO_SLOT;
     deliver->priority = publish->priority;
     deliver->critical = critical;
-    deliver->kept = group->settings->history.messages != 0;
+    deliver->kept = home_keeps_history(group);
 }
 
 void home_publish(struct home *home, uint32_t source, struct record_publish *publish)
