@@ -2,9 +2,12 @@
 
 #include <assert.h>
 #include <ck_ring.h>
+#include <sched.h>
 #include <stdlib.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
+
+#define SPINS_MAX 128 /* more than a producer that has its core takes from reserve to commit */
 
 struct queue {
     ck_ring_t ring;
@@ -80,10 +83,36 @@ void __tsan_release(void *address);
 #define RING_ACQUIRE(queue) (void)(queue)
 #endif
 
+/* Waits for another producer: it needs a moment, or else its core, which is then given to it. */
+static void wait_a_little(unsigned *spins)
+{
+    if (++*spins % SPINS_MAX)
+        ck_pr_stall();
+    else
+        sched_yield();
+}
+
+/* Producers commit in the order in which they reserved, so one that loses its core between the two
+ * holds up all behind it, and those that wait lose theirs in turn: with more threads than cores
+ * that does not end by itself. So nobody queues up behind one that is between the two; only those
+ * that come at the very same time, never more than there are cores, wait for each other. */
 static bool queue_push(struct queue *queue, struct batch *batch)
 {
+    const ck_ring_t *ring = &queue->ring;
+    unsigned ticket, spins = 0;
+    void **slot;
+
+    while (ck_pr_load_uint(&ring->p_head) != ck_pr_load_uint(&ring->p_tail))
+        wait_a_little(&spins);
+    slot = ck_ring_enqueue_reserve_mpmc(&queue->ring, queue->slots, &ticket);
+    if (!slot)
+        return false;
+    ck_pr_store_ptr(slot, (void *)batch);
     RING_RELEASE(queue);
-    return ck_ring_enqueue_mpmc(&queue->ring, queue->slots, batch);
+    while (ck_pr_load_uint(&ring->p_tail) != ticket)
+        wait_a_little(&spins);
+    ck_ring_enqueue_commit_mpmc(&queue->ring, ticket);
+    return true;
 }
 
 static struct batch *queue_pop(struct queue *queue)
