@@ -112,12 +112,17 @@ void connection_read(struct connection *connection, uint8_t *bytes, size_t size)
 void connection_writable(struct connection *connection);
 void connection_gone(struct connection *connection);
 
+/* Joining (shards/connection_join.c). */
+
 /* The upgrade has been accepted: asks for the groups. Names are copied. */
 struct ws_target;
 void connection_join(struct connection *connection, const struct ws_target *target);
 
 /* A home has answered for a member. */
 void connection_joined(struct connection *connection, const struct record_joined *joined);
+
+/* It is a client from now on: counts as a connection. */
+void connection_opened(struct connection *connection);
 
 /* Leaves its groups at once (what they have for it is dropped for that reason, at a frame's end)
  * and closes with a close frame. */
