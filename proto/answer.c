@@ -1,35 +1,8 @@
 #include "proto/answer.h"
 
-#include <stdlib.h>
 #include <string.h>
 
 #include <msgpack/pack.h>
-
-int buffer_append(struct buffer *buffer, const void *bytes, size_t size)
-{
-    if (size > SIZE_MAX / 2 - buffer->size)
-        return ERR_NOMEM;
-    if (size > buffer->capacity - buffer->size) {
-        size_t capacity = buffer->capacity ? 2 * buffer->capacity : 256;
-        if (capacity < buffer->size + size)
-            capacity = buffer->size + size;
-        uint8_t *grown = realloc(buffer->bytes, capacity);
-        if (!grown)
-            return ERR_NOMEM;
-        buffer->bytes = grown;
-        buffer->capacity = capacity;
-    }
-    if (size)
-        memcpy(buffer->bytes + buffer->size, bytes, size);
-    buffer->size += size;
-    return 0;
-}
-
-void buffer_free(struct buffer *buffer)
-{
-    free(buffer->bytes);
-    memset(buffer, 0, sizeof(*buffer));
-}
 
 /* One answer on its way into a buffer, in msgpack-c's hands. The first error sticks, and the end
  * takes back what was written: a stream with half an answer in it could not be read on. */

@@ -6,20 +6,10 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "proto/buffer.h"
 #include "proto/error.h"
 #include "proto/group_name.h"
 #include "proto/refusal.h"
-
-#define EPOCH_MAX 32 /* an epoch is 1-32 of letters, digits, '-' and '_' */
-
-/* A buffer that grows; zero it to begin with. */
-struct buffer {
-    uint8_t *bytes;
-    size_t size, capacity;
-};
-
-int buffer_append(struct buffer *buffer, const void *bytes, size_t size) MUST_CHECK;
-void buffer_free(struct buffer *buffer); /* frees and zeroes */
 
 /* {"id", "ok": true, "members"[, "offset", "epoch"]}; position where `epoch` is not NULL
  * (NUL-ended) */

@@ -6,7 +6,7 @@
 #include "proto/command_fields.h"
 #include "proto/command_target.h"
 #include "proto/json.h"
-#include "proto/json_valid.h"
+#include "proto/json_scan.h"
 #include "proto/refuse.h"
 #include "proto/utf8.h"
 

@@ -8,6 +8,8 @@
 
 #define GROUP_NAME_MAX 128
 
+#define EPOCH_MAX 32 /* an epoch is 1-32 of letters, digits, '-' and '_' */
+
 /* The group that everyone is in has a name that no user can write. */
 #define GROUP_EVERYONE       "*"
 #define GROUP_EVERYONE_BYTES 1

@@ -5,9 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include <openssl/evp.h>
-
 #include "proto/decimal.h"
+#include "proto/json_string.h"
 #include "proto/utf8.h"
 
 /* A container that is open. */
@@ -56,48 +55,11 @@ static int put_char(struct json_text *text, char c)
     return put(text, &c, 1);
 }
 
-/* What stands behind the backslash: 'u' for the control characters without a short form. */
-static char escape_of(uint8_t c)
-{
-    static const char control[32] = {
-        ['\b'] = 'b', ['\t'] = 't', ['\n'] = 'n', ['\f'] = 'f', ['\r'] = 'r'};
-
-    if (c >= 32)
-        return c == '"' || c == '\\' ? (char)c : 0;
-    return control[c] ? control[c] : 'u';
-}
-
 static int put_escape(struct json_text *text, uint8_t c)
 {
-    static const char hex[] = "0123456789abcdef";
-    char sequence[6] = {'\\', escape_of(c), '0', '0', hex[c >> 4], hex[c & 15]};
+    char escape[JSON_ESCAPE_MAX];
 
-    return put(text, sequence, sequence[1] == 'u' ? 6 : 2);
-}
-
-/* Whether one of eight bytes needs an escape: below 32, a quote or a backslash. Subtracting borrows
- * into the top bit of a byte that is too small; a wrong hit can only lie behind a right one. */
-static bool word_needs_escape(uint64_t word)
-{
-    const uint64_t ones = 0x0101010101010101, tops = 0x8080808080808080;
-    uint64_t quote = word ^ ones * '"', backslash = word ^ ones * '\\';
-
-    return (((word - ones * 0x20) & ~word) | ((quote - ones) & ~quote) |
-            ((backslash - ones) & ~backslash)) &
-           tops;
-}
-
-/* Where the next byte that needs an escape is, or `end`. */
-static const uint8_t *skip_plain(const uint8_t *at, const uint8_t *end)
-{
-    for (uint64_t word; end - at >= (ptrdiff_t)sizeof(word); at += sizeof(word)) {
-        memcpy(&word, at, sizeof(word));
-        if (word_needs_escape(word))
-            break;
-    }
-    while (at < end && !escape_of(*at))
-        at++;
-    return at;
+    return put(text, escape, json_escape(escape, c));
 }
 
 static int put_string(struct json_text *text, const struct value *value, const char **why)
@@ -114,7 +76,7 @@ static int put_string(struct json_text *text, const struct value *value, const c
     error = put_char(text, '"');
     while (!error) {
         const uint8_t *run = at;
-        at = skip_plain(at, end);
+        at = json_plain_end(at, end);
         error = put(text, run, (size_t)(at - run));
         if (error || at == end)
             break;
@@ -125,17 +87,13 @@ static int put_string(struct json_text *text, const struct value *value, const c
 
 static int put_base64(struct json_text *text, const struct value *value)
 {
-    size_t size = ((size_t)value->size + 2) / 3 * 4;
-    int error = reserve(text, (uint64_t)size + 2);
+    size_t size = json_base64_bytes(value->size);
+    int error = reserve(text, size);
 
     if (error)
         return error;
-    char *out = text->bytes + text->size;
-    *out = '"';
-    /* It ends what it writes with a NUL; the quote then takes that byte. */
-    EVP_EncodeBlock((unsigned char *)out + 1, value->bytes, (int)value->size);
-    out[1 + size] = '"';
-    text->size += size + 2;
+    json_base64_write((uint8_t *)text->bytes + text->size, value->bytes, value->size);
+    text->size += size;
     return 0;
 }
 

@@ -16,7 +16,6 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "proto/answer.h"
 #include "proto/command.h"
 #include "proto/error.h"
 #include "proto/group_name.h"
@@ -55,11 +54,11 @@ struct sdk_command {
     int64_t type; /* subscribe, publish: another than 0 is a map's, SDK_ERROR_NOT_AVAILABLE */
 
     /* publish: a payload's bytes and kind. From JSON it is the text as it stands, in one line,
-     * which is valid JSON; from Protobuf bytes, which are text where they are UTF-8. */
-    const uint8_t *data; /* NULL: none was sent, SDK_ERROR_BAD_REQUEST */
+     * which is valid JSON; from Protobuf bytes, which are text where they are UTF-8. NULL: none was
+     * sent, or JSON of more than JSON_SCAN_LEVELS_MAX levels, SDK_ERROR_BAD_REQUEST. */
+    const uint8_t *data;
     size_t data_size;
     enum payload_kind data_kind;
-    bool data_too_deep; /* JSON of more than JSON_VALID_LEVELS_MAX levels: SDK_ERROR_BAD_REQUEST */
 
     /* history */
     int64_t limit; /* 0: the position only; negative: all */
@@ -85,7 +84,7 @@ void sdk_commands_begin(struct sdk_commands *commands, enum sdk_format format, c
 /* The next command. 1: here it is; 0: there are no more (the first call never says so);
  * ERR_PROTOCOL: what follows is malformed, so that the message cannot be read on, to be answered
  * with SDK_CLOSE_BAD_REQUEST. That is: no command at all; bytes that are not JSON or Protobuf (more
- * than JSON_VALID_LEVELS_MAX levels, too, except in the data of a publish); a field of a wrong type
+ * than JSON_SCAN_LEVELS_MAX levels, too, except in the data of a publish); a field of a wrong type
  * or out of its range; no method, or two; no id, except for a pong and send; no channel where one
  * belongs. */
 int sdk_commands_next(struct sdk_commands *commands, struct sdk_command *command) MUST_CHECK;

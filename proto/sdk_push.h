@@ -4,7 +4,7 @@
  * that format (and to be given back with payload_unref()). NULL: out of memory. Pure.
  *
  * What `data` of a publication is in JSON: of a text that is JSON the text itself, without the
- * newlines between its tokens; of any other text (JSON of more than JSON_VALID_LEVELS_MAX levels,
+ * newlines between its tokens; of any other text (JSON of more than JSON_SCAN_LEVELS_MAX levels,
  * too) a string; of bytes their base64, with padding. In Protobuf it is the payload's bytes. */
 #ifndef SHARDCAST_PROTO_SDK_PUSH_H
 #define SHARDCAST_PROTO_SDK_PUSH_H

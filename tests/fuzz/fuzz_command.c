@@ -11,7 +11,7 @@
 #include <jansson.h>
 
 #include "proto/command.h"
-#include "proto/json_valid.h"
+#include "proto/json_scan.h"
 #include "proto/utf8.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);

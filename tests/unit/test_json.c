@@ -12,7 +12,7 @@
 #include <jansson.h>
 
 #include "proto/json.h"
-#include "proto/json_valid.h"
+#include "proto/json_scan.h"
 #include "tests/unit/pack_format.h"
 
 /* Packs a value, writes it and frees what was packed. */

@@ -10,7 +10,7 @@
 
 #include <jansson.h>
 
-#include "proto/json_valid.h"
+#include "proto/json_scan.h"
 
 /* In memory that ends where the text ends. */
 static bool valid(const char *text, size_t size)
@@ -135,7 +135,7 @@ static void depth_is_limited(void **state)
             text[size++] = '1';
             for (size_t i = 0; i < depth / levels; i++, size += levels)
                 memcpy(text + size, kinds[kind][1], levels);
-            assert_int_equal(valid(text, size), depth <= JSON_VALID_LEVELS_MAX);
+            assert_int_equal(valid(text, size), depth <= JSON_SCAN_LEVELS_MAX);
             assert_false(valid(text, size - 1));
         }
     }
