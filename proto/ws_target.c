@@ -24,6 +24,7 @@ struct decoded {
 struct parse {
     struct ws_target *target;
     uint32_t groups_max;
+    bool sdk;      /* only what a Centrifuge client may say */
     bool too_many; /* distinct names beyond groups_max are checked, but not kept */
     bool users, sinces;
     enum ws_target_fault fault;
@@ -267,10 +268,12 @@ static bool take_parameter(struct parse *parse, struct name_view pair)
         value.size--;
     }
     percent_decode(&key, (struct name_view){pair.bytes, key_size});
-    if (decoded_is(&key, "group"))
-        return take_group(parse, value);
     if (decoded_is(&key, "user"))
         take_user(parse, value);
+    else if (parse->sdk)
+        parse->target->protobuf |= decoded_is(&key, "format") && value_is(value, "protobuf");
+    else if (decoded_is(&key, "group"))
+        return take_group(parse, value);
     else if (decoded_is(&key, "since"))
         take_since(parse, value);
     else if (decoded_is(&key, "hello"))
@@ -328,6 +331,17 @@ enum ws_target_fault ws_target_parse(struct ws_target *target, struct name_view 
     }
     snprintf(text, TEXT_MAX, "out of memory");
     return WS_TARGET_NOMEM;
+}
+
+enum ws_target_fault ws_target_parse_sdk(struct ws_target *target, struct name_view query,
+                                         char text[160])
+{
+    struct parse parse = {.target = target, .sdk = true, .text = text};
+
+    memset(target, 0, sizeof(*target));
+    text[0] = '\0';
+    take_query(&parse, query);
+    return parse.fault;
 }
 
 void ws_target_clear(struct ws_target *target)

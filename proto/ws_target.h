@@ -1,4 +1,5 @@
-/* What a raw client asks for with its URL: /ws/GROUP and /ws?group=A&group=B&user=U…
+/* What a client asks for with its URL: /ws/GROUP and /ws?group=A&group=B&user=U… of raw clients,
+ * /connection/websocket?user=U of Centrifuge clients.
  * Pure. Names are percent-decoded once; '+' stays '+'. */
 #ifndef SHARDCAST_PROTO_WS_TARGET_H
 #define SHARDCAST_PROTO_WS_TARGET_H
@@ -25,6 +26,7 @@ struct ws_target {
     char user[GROUP_NAME_MAX + 1]; /* NUL-ended; "user:" + user is a valid group name */
     bool hello;                    /* hello=1 */
     bool no_echo;                  /* echo=0 */
+    bool protobuf;                 /* format=protobuf of a Centrifuge client */
     enum ws_since since;
     char epoch[33]; /* with WS_SINCE_POSITION */
     uint64_t offset;
@@ -54,6 +56,12 @@ enum ws_target_fault {
 enum ws_target_fault ws_target_parse(struct ws_target *target, struct name_view path,
                                      struct name_view query, uint32_t groups_per_connection,
                                      char text[160]);
+
+/* The same of a Centrifuge client: it may say `user` and `format`; groups it asks for later. Never
+ * WS_TARGET_NOMEM. */
+enum ws_target_fault ws_target_parse_sdk(struct ws_target *target, struct name_view query,
+                                         char text[160]);
+
 void ws_target_clear(struct ws_target *target);
 
 #endif

@@ -78,6 +78,8 @@ void batch_discard(struct batch *batch)
             history_range_unref(((struct record_joined *)record)->range);
         else if (record->type == RECORD_HISTORY_ANSWER)
             history_range_unref(((struct record_history_answer *)record)->range);
+        else if (record->type == RECORD_PRESENCE_ANSWER)
+            free(((struct record_presence_answer *)record)->list);
         else if (record->type == RECORD_SETTINGS)
             settings_unref(((struct record_settings *)record)->settings);
     }

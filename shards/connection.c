@@ -11,6 +11,7 @@
 #include "proto/http_request.h"
 #include "shards/lws_adapter.h"
 #include "shards/reader.h"
+#include "shards/sdk_session.h"
 #include "shards/settings.h"
 #include "shards/shard.h"
 
@@ -74,6 +75,7 @@ void connection_read(struct connection *connection, uint8_t *bytes, size_t size)
     case CONNECTION_HANDSHAKE:
         reader_handshake(connection, bytes, size);
         break;
+    case CONNECTION_GREETING:
     case CONNECTION_JOINING:
     case CONNECTION_OPEN:
     case CONNECTION_FINISHING:
@@ -122,8 +124,9 @@ void connection_drained(struct connection *connection)
         return;
     switch ((enum connection_state)connection->state) {
     case CONNECTION_OPEN:
+    case CONNECTION_GREETING:
     case CONNECTION_JOINING:
-        if (!connection->reading_paused || connection->state != CONNECTION_OPEN)
+        if (!connection->reading_paused || connection->state == CONNECTION_JOINING)
             break;
         if (shard_congested(connection->shard))
             slot_list_add(&connection->shard->connections.paused, connection->ref);
@@ -196,8 +199,7 @@ static void listen_for_close(struct connection *connection)
 void connection_close(struct connection *connection, uint16_t code, const char *reason,
                       enum close_reason end, enum drop_reason drop)
 {
-    if (connection->state != CONNECTION_JOINING && connection->state != CONNECTION_OPEN &&
-        connection->state != CONNECTION_FINISHING)
+    if (connection->state < CONNECTION_GREETING || connection->state > CONNECTION_FINISHING)
         return;
     count_end(connection, end);
     connection_carry_frame(connection);
@@ -211,7 +213,7 @@ void connection_close(struct connection *connection, uint16_t code, const char *
 bool connection_finish(struct connection *connection, uint16_t code, const char *reason,
                        enum close_reason end)
 {
-    if (connection->state == CONNECTION_JOINING) {
+    if (connection->state == CONNECTION_JOINING || connection->state == CONNECTION_GREETING) {
         if (end == CLOSE_SHUTDOWN)
             connection_count_refusal(connection, CONNECTION_SHUTTING_DOWN);
         connection_close(connection, code, reason, end, DROP_CLOSED);
@@ -278,6 +280,7 @@ void connection_gone(struct connection *connection)
     if (connection->counted)
         atomic_fetch_sub_explicit(&shard->world->sockets, 1, memory_order_relaxed);
     reader_free(connection);
+    sdk_session_free(connection);
     free(connection->output);
     free(connection->members);
     free(connection->positions);
@@ -290,7 +293,7 @@ void connection_gone(struct connection *connection)
 /* While a ping waits for its answer behind unsent bytes, or a close frame does, a peer that
  * acknowledges nothing has vanished: the kernel then gives up on it, too. Not at other times: a
  * client may take nothing for long and still live. */
-static void watch_for_death(struct connection *connection, bool watch)
+void connection_watch(struct connection *connection, bool watch)
 {
     int ms = watch ? (int)(connection->pong_ticks * WHEEL_TICK_MS) : 0;
 
@@ -303,7 +306,7 @@ void connection_alive(struct connection *connection)
     connection->seen = connection->shard->wheel.now;
     connection->pinged = false;
     if (connection->watched)
-        watch_for_death(connection, false);
+        connection_watch(connection, false);
 }
 
 static void check_health(struct connection *connection)
@@ -320,7 +323,7 @@ static void check_health(struct connection *connection)
         connection->pinged = true;
         wheel_add(wheel, &connection->deadline, connection->pong_ticks);
         if (connection->blocked)
-            watch_for_death(connection, true);
+            connection_watch(connection, true);
         connection_send(connection, ping, frame_header_encode(ping, FRAME_PING, 0));
     }
 }
@@ -328,8 +331,14 @@ static void check_health(struct connection *connection)
 void connection_due(struct connection *connection)
 {
     switch ((enum connection_state)connection->state) {
+    case CONNECTION_GREETING:
+        sdk_session_due(connection);
+        break;
     case CONNECTION_OPEN:
-        check_health(connection);
+        if (connection->sdk)
+            sdk_session_due(connection);
+        else
+            check_health(connection);
         break;
     case CONNECTION_HANDSHAKE:
         connection_count_refusal(connection, CONNECTION_HANDSHAKE_TIMEOUT);
@@ -433,14 +442,21 @@ void connection_turn(struct shard *shard)
     destroy_doomed(shard);
 }
 
+static bool shut_down(struct connection *connection)
+{
+    const struct sdk_close_info *sdk = sdk_close_info(SDK_CLOSE_SHUTDOWN);
+
+    return connection->sdk ? connection_finish(connection, sdk->code, sdk->reason, CLOSE_SHUTDOWN)
+                           : connection_finish(connection, 1001, "shutting down", CLOSE_SHUTDOWN);
+}
+
 void connection_close_all(struct shard *shard)
 {
     group_flush_all(&shard->groups);
     for (uint32_t i = 0; i < shard->connections.slots.room; i++) {
         struct connection *connection = shard->connections.slots.slots[i].thing;
 
-        if (connection && !connection_finish(connection, 1001, "shutting down", CLOSE_SHUTDOWN) &&
-            connection->state == CONNECTION_HANDSHAKE) {
+        if (connection && !shut_down(connection) && connection->state == CONNECTION_HANDSHAKE) {
             connection_count_refusal(connection, CONNECTION_SHUTTING_DOWN);
             connection_doom(connection, CLOSE_SHUTDOWN);
         }

@@ -1,7 +1,10 @@
 /* A client's connection, from accept to the end of its socket.
  *
  *   state      means                                       goes to
- *   HANDSHAKE  waits for the whole upgrade request         JOINING, REFUSED, dead (10 s)
+ *   HANDSHAKE  waits for the whole upgrade request         JOINING, GREETING, REFUSED,
+ *                                                          dead (10 s)
+ *   GREETING   a Centrifuge client: 101 sent; waits for    JOINING, CLOSING (15 s)
+ *              its connect command
  *   JOINING    101 sent; homes are asked for its groups    OPEN, CLOSING
  *   OPEN       a member of all its groups                  FINISHING, CLOSING
  *   FINISHING  left its groups; sends what it has yet to   CLOSING
@@ -25,6 +28,7 @@
 #include <stdint.h>
 #include <sys/uio.h>
 
+#include "proto/frame.h"
 #include "proto/refusal.h"
 #include "shards/group.h"
 #include "shards/records.h"
@@ -32,10 +36,12 @@
 
 struct lws;
 struct reader;
+struct sdk_session;
 struct shard;
 
 enum connection_state {
     CONNECTION_HANDSHAKE,
+    CONNECTION_GREETING,
     CONNECTION_JOINING,
     CONNECTION_OPEN,
     CONNECTION_FINISHING,
@@ -60,11 +66,11 @@ struct connection {
     int fd;
     struct slot_ref ref;
     struct member *members; /* allocated, member_count of them */
-    uint16_t member_count;
-    uint16_t joins_open; /* homes that have not answered */
-    uint8_t state;       /* enum connection_state */
-    uint8_t end_reason;  /* enum close_reason, once it is known */
-    bool blocked : 1;    /* the socket takes no more; a writable event has been asked for */
+    uint16_t member_count;  /* those of a Centrifuge client come and go: some may be NONE */
+    uint16_t joins_open;    /* homes that have not answered */
+    uint8_t state;          /* enum connection_state */
+    uint8_t end_reason;     /* enum close_reason, once it is known */
+    bool blocked : 1;       /* the socket takes no more; a writable event has been asked for */
     bool writable : 1;   /* blocked, but the socket takes more again: it is in the list `resumed` */
     bool pinged : 1;     /* waits for a sign of life */
     bool over_limit : 1; /* beyond limits.connections: to be answered 503 */
@@ -84,6 +90,7 @@ struct connection {
     struct member *mid;         /* the kernel has begun a frame of this member's group */
     struct output *output;      /* NULL: nothing of its own to send */
     struct reader *reader;      /* NULL: between messages */
+    struct sdk_session *sdk;    /* of a Centrifuge client; NULL: a raw one */
     struct position *positions; /* JOINING with hello=1: one per member */
     char *close_reason;         /* FINISHING; allocated */
 };
@@ -124,6 +131,23 @@ void connection_joined(struct connection *connection, const struct record_joined
 /* It is a client from now on: counts as a connection. */
 void connection_opened(struct connection *connection);
 
+/* Members (shards/connection_members.c). */
+
+/* A member that is NONE, for a group that the connection asks for later. It may move the others.
+ * NULL: out of memory. */
+struct member *connection_add_member(struct connection *connection) MUST_CHECK;
+
+/* Its member of a group; NULL: there is none. */
+struct member *connection_find_member(const struct connection *connection, const char *name,
+                                      size_t size);
+
+/* Who it is; size 0: nobody says. */
+struct name_view connection_user(const struct connection *connection);
+
+/* A payload for a message of its own, which says that it is; to be filled. NULL: out of memory. */
+struct payload *connection_payload(const struct connection *connection, enum payload_kind kind,
+                                   size_t bytes) MUST_CHECK;
+
 /* Leaves its groups at once (what they have for it is dropped for that reason, at a frame's end)
  * and closes with a close frame. */
 void connection_close(struct connection *connection, uint16_t code, const char *reason,
@@ -146,6 +170,9 @@ void connection_doom(struct connection *connection, enum close_reason end);
 /* It has given a sign of life. */
 void connection_alive(struct connection *connection);
 
+/* While it is watched the kernel gives up on a peer that acknowledges nothing. */
+void connection_watch(struct connection *connection, bool watch);
+
 /* A deadline in the wheel has come. */
 void connection_due(struct connection *connection);
 
@@ -166,6 +193,14 @@ void connection_drained(struct connection *connection);
 
 /* Queues own bytes; they are sent at once if the socket takes them. ERR_NOMEM: doomed. */
 void connection_send(struct connection *connection, const void *bytes, size_t size);
+
+/* Likewise one WebSocket frame. */
+void connection_send_frame(struct connection *connection, enum frame_opcode opcode,
+                           const void *bytes, size_t size);
+
+/* Whether so much waits to be sent that no more should be made: a client that asks and does not
+ * read what comes back waits, and costs no more memory. */
+bool connection_clogged(const struct connection *connection);
 
 /* Goes on sending: the frame under way, own bytes, lags. */
 void connection_flush(struct connection *connection);

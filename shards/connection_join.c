@@ -1,6 +1,7 @@
 /* How a raw client comes into its groups: it is a client once it has them all. */
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "proto/frame.h"
 #include "proto/group_name.h"
@@ -8,13 +9,15 @@
 #include "shards/connection.h"
 #include "shards/epoch.h"
 #include "shards/reader.h"
+#include "shards/sdk_session.h"
 #include "shards/shard.h"
 
-static int join_one(struct connection *connection, const char *name, size_t size)
+static int join_one(struct connection *connection, const char *name, size_t size,
+                    struct name_view user)
 {
     struct shard *shard = connection->shard;
     struct member *member = &connection->members[connection->member_count];
-    struct join_wish wish = {.form = FORM_RAW};
+    struct join_wish wish = {.form = FORM_RAW, .user = user};
     struct named key = {group_name_hash(name, size, shard->world->hash_key), (uint32_t)size,
                         (char *)name};
 
@@ -28,18 +31,19 @@ static int join_one(struct connection *connection, const char *name, size_t size
 
 static int join_all(struct connection *connection, const struct ws_target *target)
 {
-    char user[sizeof("user:") + GROUP_NAME_MAX + 1];
+    struct name_view user = {target->user, (uint32_t)strlen(target->user)};
+    char group[sizeof("user:") + GROUP_NAME_MAX + 1];
 
     for (uint32_t i = 0; i < target->group_count; i++)
-        if (join_one(connection, target->groups[i].bytes, target->groups[i].size))
+        if (join_one(connection, target->groups[i].bytes, target->groups[i].size, user))
             return ERR_NOMEM;
     if (target->has_user) {
-        int size = snprintf(user, sizeof(user), "user:%s", target->user);
+        int size = snprintf(group, sizeof(group), "user:%s", target->user);
 
-        if (join_one(connection, user, (size_t)size))
+        if (join_one(connection, group, (size_t)size, user))
             return ERR_NOMEM;
     }
-    return join_one(connection, GROUP_EVERYONE, GROUP_EVERYONE_BYTES);
+    return join_one(connection, GROUP_EVERYONE, GROUP_EVERYONE_BYTES, user);
 }
 
 void connection_join(struct connection *connection, const struct ws_target *target)
@@ -125,6 +129,10 @@ void connection_joined(struct connection *connection, const struct record_joined
 {
     char reason[sizeof("group full: ") + GROUP_NAME_MAX];
 
+    if (connection->sdk) {
+        sdk_session_joined(connection, joined);
+        return;
+    }
     if (connection->state != CONNECTION_JOINING)
         return;
     if (joined->outcome == JOIN_GROUP_FULL) {

@@ -14,6 +14,7 @@
 
 #define PIECES      64
 #define WRITE_BYTES (256u << 10) /* one write */
+#define OUTPUT_MAX  16384        /* own bytes beyond which a connection is clogged */
 #define FLUSH_BYTES (256u << 10) /* one connection's share of a turn */
 
 int64_t connection_write(struct connection *connection, const struct iovec *pieces, unsigned count)
@@ -110,7 +111,7 @@ static bool output_flush(struct connection *connection)
     return true;
 }
 
-void connection_send(struct connection *connection, const void *bytes, size_t size)
+static void output_add(struct connection *connection, const void *bytes, size_t size)
 {
     if (connection->state == CONNECTION_DEAD)
         return;
@@ -120,8 +121,35 @@ void connection_send(struct connection *connection, const void *bytes, size_t si
     }
     memcpy(connection->output->bytes + connection->output->size, bytes, size);
     connection->output->size += (uint32_t)size;
-    if (!connection->blocked)
+}
+
+static void output_go(struct connection *connection)
+{
+    if (!connection->blocked && connection->state != CONNECTION_DEAD)
         output_flush(connection);
+}
+
+void connection_send(struct connection *connection, const void *bytes, size_t size)
+{
+    output_add(connection, bytes, size);
+    output_go(connection);
+}
+
+void connection_send_frame(struct connection *connection, enum frame_opcode opcode,
+                           const void *bytes, size_t size)
+{
+    uint8_t header[FRAME_HEADER_MAX];
+
+    output_add(connection, header, frame_header_encode(header, opcode, size));
+    output_add(connection, bytes, size);
+    output_go(connection);
+}
+
+bool connection_clogged(const struct connection *connection)
+{
+    const struct output *output = connection->output;
+
+    return output && output->size - output->sent > OUTPUT_MAX;
 }
 
 void connection_carry_frame(struct connection *connection)
@@ -221,7 +249,7 @@ static bool lags_flush(struct connection *connection, uint64_t *share)
         for (unsigned i = 0; i < connection->member_count; i++) {
             struct member *member = &connection->members[i];
 
-            if (member->lags[kind] && !member_send(member, kind, false, share))
+            if (member->lags[kind] && !member->held && !member_send(member, kind, false, share))
                 return false;
         }
     }

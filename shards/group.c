@@ -113,6 +113,17 @@ void group_release(struct group_table *groups, struct group *group)
 
 /* Joining */
 
+static void send_leave(struct shard *shard, const struct named *name, struct slot_ref connection,
+                       bool joins)
+{
+    struct record_leave *leave =
+        outbox_add(shard->outbox, shard_home(shard, name->hash), OUTBOX_NORMAL, RECORD_LEAVE,
+                   sizeof(*leave), name, 0, 0);
+
+    leave->connection = connection;
+    leave->joins = joins;
+}
+
 int group_join(struct group_table *groups, struct member *member, const struct named *name,
                uint32_t member_index, const struct join_wish *wish)
 {
@@ -130,18 +141,17 @@ int group_join(struct group_table *groups, struct member *member, const struct n
     member->held = wish->held;
     raw->joining++;
 
-    struct record_join *join = outbox_add(shard->outbox, shard_home(shard, name->hash),
-                                          OUTBOX_NORMAL, RECORD_JOIN, sizeof(*join), name, 0, 0);
+    struct record_join *join =
+        outbox_add(shard->outbox, shard_home(shard, name->hash), OUTBOX_NORMAL, RECORD_JOIN,
+                   sizeof(*join), name, wish->user.size, 0);
     join->connection = member->connection->ref;
     join->member = member_index;
+    join->user_bytes = (uint16_t)wish->user.size;
+    join->joins = form_wants_joins(wish->form);
     join->recovery = wish->recovery;
+    if (wish->user.size)
+        memcpy(join->name + name->size, wish->user.bytes, wish->user.size);
     return 0;
-}
-
-static void send_leave(struct shard *shard, const struct named *name)
-{
-    outbox_add(shard->outbox, shard_home(shard, name->hash), OUTBOX_NORMAL, RECORD_LEAVE,
-               sizeof(struct record_leave), name, 0, 0);
 }
 
 static int entry_add(struct group *group, struct member *member, uint32_t flags)
@@ -250,11 +260,11 @@ void group_joined(struct group_table *groups, const struct record_joined *joined
     } else if (!member ||
                (last && joined->by == JOINED_NORMAL && member->state != MEMBER_CRITICAL)) {
         if (last)
-            send_leave(shard, &name);
+            send_leave(shard, &name, joined->connection, joined->joins);
     } else if (member_enter(groups, member->group, member, joined->by)) {
         member_forget(member); /* out of memory fails this peer */
         if (last)
-            send_leave(shard, &name);
+            send_leave(shard, &name, joined->connection, joined->joins);
         connection_doom(connection, CLOSE_LOST);
         member = NULL;
     }
@@ -333,7 +343,7 @@ static void member_exit(struct member *member)
         entry_remove(group, member);
     if (member->state == MEMBER_JOINED) {
         count_membership(shard, group, (uint64_t)-1);
-        send_leave(shard, &group->named);
+        send_leave(shard, &group->named, member->connection->ref, form_wants_joins(group->form));
     }
 }
 
@@ -426,6 +436,25 @@ uint64_t group_close(struct group_table *groups, const struct record_close *clos
     return closed;
 }
 
+/* Presence is on from now on: tells the home who is there. */
+static void send_present(struct group_table *groups, const struct group *group)
+{
+    struct shard *shard = groups->shard;
+
+    for (uint32_t i = 0; i < group->count; i++) {
+        const struct connection *connection = group->entries[i].member->connection;
+        struct name_view user = connection_user(connection);
+        struct record_present *present =
+            outbox_add(shard->outbox, shard_home(shard, group->named.hash), OUTBOX_NORMAL,
+                       RECORD_PRESENT, sizeof(*present), &group->named, user.size, 0);
+
+        present->connection = connection->ref;
+        present->user_bytes = (uint16_t)user.size;
+        if (user.size)
+            memcpy(present->name + group->named.size, user.bytes, user.size);
+    }
+}
+
 void group_table_settings(struct group_table *groups)
 {
     const struct settings *settings = groups->shard->settings;
@@ -440,6 +469,8 @@ void group_table_settings(struct group_table *groups)
             settings_namespace(settings, thing->name, thing->size);
 
         for (struct group *group = (struct group *)thing; group; group = group->next_form) {
+            if (own->presence && !group->settings->presence && group->category != GROUP_ALL)
+                send_present(groups, group);
             group->settings = own;
             if (group->category != GROUP_USER && group->category != GROUP_ALL)
                 counter_add(&counters->namespace_members[own - settings->namespaces],

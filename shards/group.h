@@ -38,6 +38,11 @@ static inline enum sdk_format form_format(enum group_form form)
     return form == FORM_JSON || form == FORM_JSON_JOINS ? SDK_JSON : SDK_PROTOBUF;
 }
 
+static inline bool form_wants_joins(enum group_form form)
+{
+    return form == FORM_JSON_JOINS || form == FORM_PROTOBUF_JOINS;
+}
+
 enum log_kind { LOG_CRITICAL, LOG_NORMAL, LOG_KINDS };
 
 /* Why a flush must not write to an entry. 0: it may. */
@@ -134,6 +139,7 @@ void group_table_free(struct group_table *groups);
 struct join_wish {
     enum group_form form;
     bool held;                     /* until member_release() */
+    struct name_view user;         /* who it is, where that is known */
     struct join_recovery recovery; /* of the past */
 };
 
@@ -147,6 +153,9 @@ void group_joined(struct group_table *groups, const struct record_joined *joined
 
 /* A message for this shard's members. Takes over the record's payload. */
 void group_deliver(struct group_table *groups, const struct record_deliver *deliver);
+
+/* A member of the group has joined or left: tells those who want to know. */
+void group_notice(struct group_table *groups, const struct record_notice *notice);
 
 /* All members of the group are to be closed behind what they have yet to get. Returns how many. */
 uint64_t group_close(struct group_table *groups, const struct record_close *close);

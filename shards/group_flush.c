@@ -6,6 +6,7 @@
 #include <sys/socket.h>
 
 #include "proto/sdk_push.h"
+#include "shards/client_id.h"
 #include "shards/connection.h"
 #include "shards/settings.h"
 #include "shards/shard.h"
@@ -106,7 +107,7 @@ static uint64_t lag_leave_out(struct group *group, struct member *member, enum l
     uint64_t left_out;
 
     if (!lag || log_cursor_at_end(&lag->cursor, log) ||
-        (!newest_too && lag->cursor.frame == log->last_frame))
+        (!newest_too && lag->cursor.frame >= log->last_frame))
         return 0;
     if (connection->mid == member && connection->mid_log == kind)
         connection_carry_frame(connection);
@@ -327,6 +328,38 @@ void group_deliver(struct group_table *groups, const struct record_deliver *deli
         if (encoded[format])
             payload_unref(encoded[format]);
     payload_unref(deliver->payload);
+}
+
+static void form_notice(struct group_table *groups, struct group *group,
+                        const struct record_notice *notice)
+{
+    char id[CLIENT_ID_BYTES];
+    struct publisher client = {{id, sizeof(id)},
+                               {notice->name + group->named.size, notice->user_bytes}};
+    struct name_view channel = {group->name, group->named.size};
+    enum sdk_format format = form_format(group->form);
+    struct payload *push;
+
+    client_id_write(id, groups->shard->world->seed, notice->shard, notice->connection);
+    push = notice->left ? sdk_push_leave(format, channel, &client)
+                        : sdk_push_join(format, channel, &client);
+    /* Out of memory: nobody waits for a notice. */
+    if (push && !group_log_append_note(&group->logs[LOG_NORMAL], &groups->segments, push) &&
+        !group->dirty[LOG_NORMAL])
+        dirty_add(groups, group, LOG_NORMAL);
+    if (push)
+        payload_unref(push);
+}
+
+void group_notice(struct group_table *groups, const struct record_notice *notice)
+{
+    struct named name = record_name(notice, notice->name);
+    struct group *group =
+        (struct group *)table_find(&groups->table, name.hash, name.name, name.size);
+
+    for (; group; group = group->next_form)
+        if (group->joined && form_wants_joins(group->form))
+            form_notice(groups, group, notice);
 }
 
 /* Flushing */

@@ -22,6 +22,8 @@ struct segment {
     uint32_t used, capacity;
     uint32_t cursors; /* that stand in it */
     uint32_t size_class;
+    uint32_t note_count, note_room;
+    uint64_t *notes;         /* positions of frames that are no messages, in order; allocated */
     struct payload *payload; /* one reference, where it refers to one */
     uint8_t *data;
 };
@@ -37,9 +39,9 @@ static struct segment *segment_get(struct segment_pool *pool, uint32_t size_clas
         segment = malloc(sizeof(*segment) + class_bytes[size_class]);
         if (!segment)
             return NULL;
+        memset(segment, 0, sizeof(*segment));
         segment->size_class = size_class;
         segment->capacity = class_bytes[size_class];
-        segment->payload = NULL;
         segment->data = (uint8_t *)(segment + 1);
     }
     return segment;
@@ -51,6 +53,9 @@ static void segment_put(struct segment_pool *pool, struct segment *segment)
 
     if (segment->payload)
         payload_unref(segment->payload);
+    free(segment->notes);
+    segment->notes = NULL;
+    segment->note_count = segment->note_room = 0;
     if (size_class < NO_CLASS && pool->count[size_class] < class_spares[size_class]) {
         segment->next = pool->spare[size_class];
         pool->spare[size_class] = segment;
@@ -97,7 +102,7 @@ static struct segment *log_room(struct group_log *log, struct segment_pool *pool
 
 static int log_append_reference(struct group_log *log, struct payload *payload)
 {
-    struct segment *segment = malloc(sizeof(*segment));
+    struct segment *segment = calloc(1, sizeof(*segment));
 
     if (!segment)
         return ERR_NOMEM;
@@ -110,25 +115,78 @@ static int log_append_reference(struct group_log *log, struct payload *payload)
     return 0;
 }
 
+static int log_append_copy(struct group_log *log, struct segment_pool *pool,
+                           const struct payload *payload)
+{
+    uint32_t bytes = payload_frame_bytes(payload);
+    struct segment *segment = log_room(log, pool, bytes);
+
+    if (!segment)
+        return ERR_NOMEM;
+    memcpy(segment->data + segment->used, payload->frame, bytes);
+    segment->used += bytes;
+    return 0;
+}
+
 int group_log_append(struct group_log *log, struct segment_pool *pool, struct payload *payload)
 {
     uint32_t bytes = payload_frame_bytes(payload);
+    int error =
+        bytes > COPY_MAX ? log_append_reference(log, payload) : log_append_copy(log, pool, payload);
 
-    if (bytes > COPY_MAX) {
-        if (log_append_reference(log, payload))
-            return ERR_NOMEM;
-    } else {
-        struct segment *segment = log_room(log, pool, bytes);
-
-        if (!segment)
-            return ERR_NOMEM;
-        memcpy(segment->data + segment->used, payload->frame, bytes);
-        segment->used += bytes;
-    }
+    if (error)
+        return error;
     log->last_frame = log->end;
     log->end += bytes;
     log->end_sequence++;
     return 0;
+}
+
+static int note_add(struct segment *segment, uint64_t position)
+{
+    if (segment->note_count == segment->note_room) {
+        uint32_t room = segment->note_room ? segment->note_room * 2 : 4;
+        uint64_t *notes = realloc(segment->notes, room * sizeof(*notes));
+
+        if (!notes)
+            return ERR_NOMEM;
+        segment->notes = notes;
+        segment->note_room = room;
+    }
+    segment->notes[segment->note_count++] = position;
+    return 0;
+}
+
+int group_log_append_note(struct group_log *log, struct segment_pool *pool, struct payload *payload)
+{
+    uint32_t bytes = payload_frame_bytes(payload);
+
+    assert(bytes <= class_bytes[NO_CLASS - 1]);
+    if (log_append_copy(log, pool, payload))
+        return ERR_NOMEM;
+    if (note_add(log->tail, log->end)) {
+        log->tail->used -= bytes;
+        return ERR_NOMEM;
+    }
+    log->end += bytes;
+    return 0;
+}
+
+static bool is_note(const struct segment *segment, uint64_t position)
+{
+    uint32_t low = 0, high = segment->note_count;
+
+    while (low < high) {
+        uint32_t middle = low + (high - low) / 2;
+
+        if (segment->notes[middle] == position)
+            return true;
+        if (segment->notes[middle] < position)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return false;
 }
 
 /* Gathers from position `at` in `segment`, up to position `end`. */
@@ -161,8 +219,8 @@ static uint64_t count_frames(const struct segment *segment, uint64_t at, uint64_
     while (at < end) {
         while (at >= segment->base + segment->used)
             segment = segment->next;
+        frames += !is_note(segment, at);
         at += frame_length(segment->data + (at - segment->base));
-        frames++;
     }
     return frames;
 }
@@ -205,10 +263,10 @@ static uint64_t cursor_move(struct log_cursor *cursor, uint64_t at)
             cursor->frame + frame_length(segment->data + (cursor->frame - segment->base));
         if (next > at)
             break;
+        finished += !is_note(segment, cursor->frame);
         cursor->frame = next;
-        cursor->sequence++;
-        finished++;
     }
+    cursor->sequence += finished;
     if (segment != cursor->segment) {
         cursor->segment->cursors--;
         segment->cursors++;
@@ -265,7 +323,7 @@ uint64_t log_cursor_skip(struct log_cursor *cursor, const struct group_log *log)
     uint64_t before = cursor->sequence;
     uint64_t newest = log->end_sequence - 1;
 
-    if (log->end == cursor->frame || cursor->frame == log->last_frame)
+    if (cursor->frame >= log->last_frame)
         return 0;
     struct segment *segment = cursor->segment;
     while (log->last_frame >= segment->base + segment->used)

@@ -5,6 +5,9 @@
  * cursor, `flushed`; only a member that is behind has one of its own, which keeps the segments
  * that it needs alive. Positions are bytes since the log began and never fall.
  *
+ * A log may hold notes between its messages: frames like others, that are not counted as frames and
+ * have no sequence number.
+ *
  * A frame lies in one segment, whole. A small one is copied there; a large payload is a segment of
  * its own that refers to the message. Where nobody is behind, the log holds no memory. */
 #ifndef SHARDCAST_SHARDS_GROUP_LOG_H
@@ -31,7 +34,7 @@ struct group_log {
     struct segment *flush_segment; /* where `flushed` lies; NULL: at the next append */
     uint64_t end, end_sequence;    /* bytes and frames appended */
     uint64_t flushed, flushed_sequence;
-    uint64_t last_frame; /* position of the newest frame */
+    uint64_t last_frame; /* position of the newest message */
 };
 
 /* Where a member stands that is behind. It holds on to its segment. */
@@ -45,6 +48,10 @@ struct log_cursor {
 /* Adds one frame. 0 or ERR_NOMEM. Takes no reference where it copies. */
 int group_log_append(struct group_log *log, struct segment_pool *pool,
                      struct payload *payload) MUST_CHECK;
+
+/* Adds one frame that is no message: it is sent like one, and counted nowhere. It is copied. */
+int group_log_append_note(struct group_log *log, struct segment_pool *pool,
+                          struct payload *payload) MUST_CHECK;
 
 /* The bytes that those who are not behind have yet to get: up to `max` pieces. Returns how many,
  * and moves nothing; *bytes and *frames say what they hold together. */

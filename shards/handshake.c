@@ -7,10 +7,13 @@
 #include "proto/ws_target.h"
 #include "shards/connection.h"
 #include "shards/origin.h"
+#include "shards/sdk_session.h"
 #include "shards/settings.h"
 #include "shards/shard.h"
 
-#define SUBPROTOCOL "shardcast.raw"
+#define RAW_PROTOCOL      "shardcast.raw"
+#define JSON_PROTOCOL     "centrifuge-json"
+#define PROTOBUF_PROTOCOL "centrifuge-protobuf"
 
 struct verdict {
     unsigned status; /* 101: accepted */
@@ -28,10 +31,17 @@ static struct verdict judge_target(const struct connection *connection,
     const struct settings *settings = connection->shard->settings;
     enum ws_target_fault fault;
 
-    if (ws_path_kind(request->path) != WS_PATH_RAW)
+    switch (ws_path_kind(request->path)) {
+    case WS_PATH_RAW:
+        fault = ws_target_parse(target, request->path, request->query,
+                                settings->limits.groups_per_connection, text);
+        break;
+    case WS_PATH_CENTRIFUGE:
+        fault = ws_target_parse_sdk(target, request->query, text);
+        break;
+    default:
         return (struct verdict){404, CONNECTION_NO_SUCH_PATH, "no such path"};
-    fault = ws_target_parse(target, request->path, request->query,
-                            settings->limits.groups_per_connection, text);
+    }
     switch (fault) {
     case WS_TARGET_OK:
         break;
@@ -76,19 +86,33 @@ static struct verdict judge(const struct connection *connection, const struct ht
     return accepted;
 }
 
-/* Says 101. */
-static void accept_upgrade(struct connection *connection, const struct http_request *request)
+/* Says 101, with the sub-protocol that has been chosen, if one was offered. */
+static void accept_upgrade(struct connection *connection, const struct http_request *request,
+                           const char *protocol)
 {
     char key[HTTP_ACCEPT_MAX], response[HTTP_RESPONSE_MAX];
 
-    if (http_accept_key(key, request->key)) {
+    if (http_accept_key(key, request->key))
         connection_doom(connection, CLOSE_LOST);
-        return;
-    }
-    connection_send(
-        connection, response,
-        http_upgrade_response(response, key,
-                              http_has_protocol(request, SUBPROTOCOL) ? SUBPROTOCOL : NULL));
+    else
+        connection_send(connection, response, http_upgrade_response(response, key, protocol));
+}
+
+static const char *offered(const struct http_request *request, const char *protocol)
+{
+    return http_has_protocol(request, protocol) ? protocol : NULL;
+}
+
+/* The URL's format holds where no sub-protocol names one: JSON clients offer none. */
+static void accept_sdk(struct connection *connection, const struct http_request *request,
+                       const struct ws_target *target)
+{
+    const char *protobuf = offered(request, PROTOBUF_PROTOCOL);
+    const char *json = protobuf ? NULL : offered(request, JSON_PROTOCOL);
+    enum sdk_format format = protobuf || (!json && target->protobuf) ? SDK_PROTOBUF : SDK_JSON;
+
+    accept_upgrade(connection, request, protobuf ? protobuf : json);
+    sdk_session_begin(connection, format, target->has_user ? target->user : "");
 }
 
 void handshake(struct connection *connection, const char *head, size_t size)
@@ -103,8 +127,10 @@ void handshake(struct connection *connection, const char *head, size_t size)
     }
     memset(&target, 0, sizeof(target));
     struct verdict verdict = judge(connection, &request, &target, text);
-    if (verdict.status == 101) {
-        accept_upgrade(connection, &request);
+    if (verdict.status == 101 && ws_path_kind(request.path) == WS_PATH_CENTRIFUGE) {
+        accept_sdk(connection, &request, &target);
+    } else if (verdict.status == 101) {
+        accept_upgrade(connection, &request, offered(&request, RAW_PROTOCOL));
         connection_join(connection, &target);
     } else {
         connection_refuse(connection, verdict.status, verdict.text, verdict.refusal);

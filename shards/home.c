@@ -9,6 +9,7 @@
 #include "shards/epoch.h"
 #include "shards/home_group.h"
 #include "shards/outbox.h"
+#include "shards/presence.h"
 #include "shards/rate_window.h"
 #include "shards/settings.h"
 #include "shards/shard.h"
@@ -40,6 +41,7 @@ void home_group_free(struct home_group *group)
         free(group->shards);
     rate_window_free(group->window);
     history_free(&group->history);
+    presence_free(group->presence);
     free(group);
 }
 
@@ -155,7 +157,7 @@ static void publish_refuse(struct home *home, uint32_t source, const struct reco
 {
     struct named name = record_name(publish, publish->name);
 
-    if (publish->command.producer == NO_PRODUCER)
+    if (command_of_client(&publish->command))
         counter_add(&home->shard->counters->refused[refusal], 1);
     answer(home, source, &publish->command, publish_credit(publish), refusal, &name)
         ->retry_after_ms = (uint32_t)((retry_ns + 999999) / 1000000);
@@ -219,7 +221,7 @@ void home_publish(struct home *home, uint32_t source, struct record_publish *pub
     group->offset++;
     group->message_ns = home->shard->now_ns;
     home_keep(home, group, publish->payload);
-    if (publish->command.producer == NO_PRODUCER)
+    if (command_of_client(&publish->command))
         counter_add(&home->shard->counters->messages_in_client, 1);
     counter_add(&home->shard->counters->messages_routed, members);
     if (group->shard_count > 1)
@@ -254,7 +256,7 @@ static struct home_shard *group_shard(struct home_group *group, uint32_t shard)
         group->shards = grown;
         group->shard_room = (uint16_t)room;
     }
-    group->shards[group->shard_count] = (struct home_shard){shard, 0};
+    group->shards[group->shard_count] = (struct home_shard){.shard = shard};
     return &group->shards[group->shard_count++];
 }
 
@@ -271,6 +273,7 @@ static struct record_joined *send_joined(struct home *home, uint32_t to,
     joined->member = join->member;
     joined->by = (uint8_t)by;
     joined->outcome = (uint8_t)outcome;
+    joined->joins = join->joins;
     joined->has_history = joined->recovered = false;
     joined->epoch = group ? group->epoch : EPOCH_NONE;
     joined->offset = group ? group->offset : 0;
@@ -278,16 +281,27 @@ static struct record_joined *send_joined(struct home *home, uint32_t to,
     return joined;
 }
 
-static enum join_outcome count_in(struct home *home, struct home_group *group, uint32_t source)
+static struct name_view join_user(const struct record_join *join)
+{
+    return (struct name_view){join->name + join->head.name_bytes, join->user_bytes};
+}
+
+static enum join_outcome count_in(struct home *home, struct home_group *group, uint32_t source,
+                                  const struct record_join *join)
 {
     uint32_t max_members = group->settings->max_members;
 
     if (max_members && group->members >= max_members && group->category != GROUP_ALL)
         return JOIN_GROUP_FULL;
-    struct home_shard *entry = group_shard(group, source);
-    if (!entry)
+    if (home_presence_add(home, group, source, join->connection, join_user(join)))
         return JOIN_OVERLOADED;
+    struct home_shard *entry = group_shard(group, source);
+    if (!entry) {
+        home_presence_left(home, group, source, join->connection);
+        return JOIN_OVERLOADED;
+    }
     entry->members++;
+    entry->listeners += join->joins;
     if (!group->members++)
         count_active(home, group, 1);
     return JOIN_OK;
@@ -318,7 +332,7 @@ void home_join(struct home *home, uint32_t source, const struct record_join *joi
     else if (join->recovery.must && !got.recovered)
         outcome = JOIN_INSUFFICIENT_STATE;
     else
-        outcome = count_in(home, group, source);
+        outcome = count_in(home, group, source, join);
     if (outcome == JOIN_OK && source != home->shard->index) {
         send_joined(home, source, join, OUTBOX_CRITICAL, JOINED_CRITICAL, outcome, group);
         last = JOINED_NORMAL;
@@ -328,6 +342,8 @@ void home_join(struct home *home, uint32_t source, const struct record_join *joi
     joined->has_history = got.has_history;
     joined->recovered = got.recovered;
     joined->range = got.range;
+    if (outcome == JOIN_OK)
+        home_presence_joined(home, group, source, join->connection, join_user(join));
 }
 
 void home_leave(struct home *home, uint32_t source, const struct record_leave *leave)
@@ -337,9 +353,11 @@ void home_leave(struct home *home, uint32_t source, const struct record_leave *l
     assert(group && group->members); /* a member leaves once, and its group stays until then */
     struct home_shard *entry = group_shard(group, source);
 
-    assert(entry && entry->members);
+    assert(entry && entry->members && entry->listeners >= leave->joins);
+    entry->listeners -= leave->joins;
     if (!--entry->members)
         *entry = group->shards[--group->shard_count];
+    home_presence_left(home, group, source, leave->connection);
     if (!--group->members) {
         count_active(home, group, (uint64_t)-1);
         group->left_ns = home->shard->now_ns;

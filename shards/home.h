@@ -44,6 +44,12 @@ void home_disconnect(struct home *home, uint32_t source,
 /* Somebody asks for a group's messages: answers with a range of them. */
 void home_history(struct home *home, uint32_t source, const struct record_history *question);
 
+/* A session asks who is in a group. Asking makes no group. */
+void home_presence(struct home *home, uint32_t source, const struct record_presence *question);
+
+/* A member was there before presence was turned on. */
+void home_present(struct home *home, uint32_t source, const struct record_present *present);
+
 /* The settings have changed. */
 void home_settings(struct home *home);
 

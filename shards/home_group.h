@@ -12,12 +12,14 @@
 #include "shards/table.h"
 #include "shards/wheel.h"
 
+struct presence;
 struct rate_window;
 
 /* A shard that has members of a group. */
 struct home_shard {
     uint32_t shard;
     uint32_t members;
+    uint32_t listeners; /* of these, that want to know who joins and leaves */
 };
 
 struct home_group {
@@ -33,6 +35,7 @@ struct home_group {
     struct home_shard *shards;  /* `only`, or allocated */
     struct rate_window *window; /* NULL: no recent traffic */
     struct history *history;    /* NULL: nothing is kept */
+    struct presence *presence;  /* NULL: nobody, or off */
     struct wheel_entry due;     /* when time does something to it: shards/home_sweep.c */
     uint8_t category;           /* enum group_category */
     char name[];
@@ -66,5 +69,17 @@ struct home_recovered home_recover(struct home *home, struct home_group *group,
 
 /* Something has begun that time ends: looks at the group within a second. */
 void home_look_after(struct home *home, struct home_group *group);
+
+/* Presence, where the group's namespace has it on (shards/home_presence.c): a member has joined,
+ * and has been told so; or is leaving. ERR_NOMEM: the join must be refused. */
+int home_presence_add(struct home *home, struct home_group *group, uint32_t source,
+                      struct slot_ref connection, struct name_view user) MUST_CHECK;
+void home_presence_joined(struct home *home, const struct home_group *group, uint32_t source,
+                          struct slot_ref connection, struct name_view user);
+void home_presence_left(struct home *home, struct home_group *group, uint32_t source,
+                        struct slot_ref connection);
+
+/* The settings have changed. */
+void home_presence_settings(struct home_group *group);
 
 #endif

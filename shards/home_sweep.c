@@ -103,6 +103,7 @@ void home_settings(struct home *home)
         struct home_group *group = (struct home_group *)thing;
 
         group->settings = settings_namespace(home->shard->settings, thing->name, thing->size);
+        home_presence_settings(group);
         settle(home, group, home->shard->now_ns);
     }
 }

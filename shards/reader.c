@@ -7,12 +7,14 @@
 #include "shards/connection.h"
 #include "shards/handshake.h"
 #include "shards/lws_adapter.h"
+#include "shards/sdk_session.h"
 #include "shards/settings.h"
 #include "shards/shard.h"
 
-/* Own bytes waiting for the socket beyond which no more frames are read: a client that pings and
- * does not read what comes back waits, and costs no more memory. */
-#define OUTPUT_MAX 16384
+/* One message of a Centrifuge client may be so much longer than its data, and at least so long:
+ * they send all their subscribes in one. */
+#define SDK_OVERHEAD_MAX 4096u
+#define SDK_MESSAGE_MIN  (128u << 10)
 
 /* Frames before the joins' answers: reading stops at the first, and what had been read is kept. */
 #define STASH_MAX (1u << 20)
@@ -76,7 +78,7 @@ static bool stash(struct connection *connection, const uint8_t *bytes, size_t si
     return true;
 }
 
-static void pause_reading(struct connection *connection)
+void reader_pause(struct connection *connection)
 {
     if (connection->reading_paused)
         return;
@@ -145,7 +147,7 @@ static void publish(struct connection *connection, const struct group *group,
 {
     struct shard *shard = connection->shard;
     enum payload_kind kind = opcode == FRAME_TEXT ? PAYLOAD_TEXT : PAYLOAD_BINARY;
-    struct payload *payload = payload_new(kind, (uint32_t)reader->message_size);
+    struct payload *payload = connection_payload(connection, kind, reader->message_size);
 
     if (!payload) {
         connection_doom(connection, CLOSE_LOST);
@@ -157,20 +159,27 @@ static void publish(struct connection *connection, const struct group *group,
                   (struct command_ref){.producer = NO_PRODUCER},
                   connection->no_echo ? connection->ref : (struct slot_ref){NO_SLOT, 0});
     if (shard_congested(shard)) {
-        pause_reading(connection);
+        reader_pause(connection);
         slot_list_add(&shard->connections.paused, connection->ref);
     }
+}
+
+/* A message of a raw client is whole. */
+static void on_message(struct connection *connection, const struct reader *reader,
+                       enum frame_opcode opcode)
+{
+    if (connection->shard->draining)
+        counter_add(&connection->shard->counters->refused[REFUSAL_SHUTTING_DOWN], 1);
+    else
+        publish(connection, publish_group(connection), reader, opcode);
 }
 
 static void on_data(struct connection *connection, struct reader *reader,
                     const struct frame_event *event)
 {
-    struct group *group;
-
-    if (connection->state != CONNECTION_OPEN)
+    if (connection->state != CONNECTION_OPEN && connection->state != CONNECTION_GREETING)
         return;
-    group = publish_group(connection);
-    if (!group) {
+    if (!connection->sdk && !publish_group(connection)) {
         connection_close(connection, 1008, "publishing not allowed", CLOSE_NOT_ALLOWED,
                          DROP_CLOSED);
         return;
@@ -182,13 +191,17 @@ static void on_data(struct connection *connection, struct reader *reader,
     }
     if (!event->last)
         return;
-    if (connection->shard->draining)
-        counter_add(&connection->shard->counters->refused[REFUSAL_SHUTTING_DOWN], 1);
-    else
-        publish(connection, group, reader, event->opcode);
-    free(reader->message);
+    uint8_t *message = reader->message;
+    size_t size = reader->message_size;
+
+    if (!connection->sdk)
+        on_message(connection, reader, event->opcode);
     reader->message = NULL;
     reader->message_size = reader->message_room = 0;
+    if (connection->sdk)
+        sdk_session_message(connection, event->opcode, message, size);
+    else
+        free(message);
 }
 
 static void on_ping(struct connection *connection, const struct frame_event *event)
@@ -200,8 +213,8 @@ static void on_ping(struct connection *connection, const struct frame_event *eve
         return;
     memcpy(pong + header, event->bytes, event->size);
     connection_send(connection, pong, header + event->size);
-    if (connection->output && connection->output->size - connection->output->sent > OUTPUT_MAX)
-        pause_reading(connection);
+    if (connection_clogged(connection))
+        reader_pause(connection);
 }
 
 static void on_event(struct connection *connection, struct reader *reader,
@@ -232,15 +245,25 @@ static void on_event(struct connection *connection, struct reader *reader,
     }
 }
 
+static uint64_t message_bytes_max(const struct connection *connection)
+{
+    uint64_t bytes = connection->shard->settings->limits.message_bytes;
+
+    if (!connection->sdk)
+        return bytes;
+    return bytes + SDK_OVERHEAD_MAX > SDK_MESSAGE_MIN ? bytes + SDK_OVERHEAD_MAX : SDK_MESSAGE_MIN;
+}
+
 void reader_frames(struct connection *connection, uint8_t *bytes, size_t size)
 {
-    uint64_t message_max = connection->shard->settings->limits.message_bytes;
+    uint64_t message_max = message_bytes_max(connection);
     struct frame_event event;
 
-    connection_alive(connection);
+    if (!connection->sdk) /* only what answers its ping is a Centrifuge client's sign of life */
+        connection_alive(connection);
     if (connection->state == CONNECTION_JOINING || connection->reading_paused) {
         if (stash(connection, bytes, size))
-            pause_reading(connection);
+            reader_pause(connection);
         return;
     }
     if (!size || !reader_get(connection))
@@ -268,6 +291,10 @@ void reader_resume(struct connection *connection)
 
     if (!connection->reading_paused)
         return;
+    if (connection->sdk && sdk_session_busy(connection)) {
+        sdk_session_go_on(connection); /* comes back when it is done */
+        return;
+    }
     connection->reading_paused = false;
     if (reader && reader->stash) {
         uint8_t *bytes = reader->stash;

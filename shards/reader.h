@@ -17,7 +17,7 @@ struct reader {
     struct frame_decoder decoder;
     uint8_t *stash; /* the request's head so far, or frames that came before the joins' answers */
     size_t stash_size, stash_room;
-    uint8_t *message; /* a message to be published, so far */
+    uint8_t *message; /* a message so far */
     size_t message_size, message_room;
 };
 
@@ -27,8 +27,12 @@ void reader_handshake(struct connection *connection, uint8_t *bytes, size_t size
 /* Bytes have come behind the upgrade. */
 void reader_frames(struct connection *connection, uint8_t *bytes, size_t size);
 
+/* No more frames are read until reader_resume(); what has been read already is kept. */
+void reader_pause(struct connection *connection);
+
 /* Nothing keeps it from reading any more (the connection is open, commands need not wait, its own
- * bytes are out): works through what had been kept, and reads on. */
+ * bytes are out): goes on with the commands that have waited, works through what had been kept, and
+ * reads on. */
 void reader_resume(struct connection *connection);
 
 void reader_free(struct connection *connection);

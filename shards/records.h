@@ -16,23 +16,27 @@
 #include "shards/table.h"
 
 enum record_type {
-    RECORD_PUBLISH = 1,    /* reader -> home */
-    RECORD_DELIVER,        /* home -> shard with members */
-    RECORD_ANSWER,         /* home -> reader */
-    RECORD_JOIN,           /* shard -> home */
-    RECORD_JOINED,         /* home -> shard */
-    RECORD_LEAVE,          /* shard -> home */
-    RECORD_DISCONNECT,     /* reader -> home */
-    RECORD_CLOSE,          /* home -> shard with members */
-    RECORD_CLOSED,         /* shard with members -> reader */
-    RECORD_HISTORY,        /* asker -> home */
-    RECORD_HISTORY_ANSWER, /* home -> asker */
-    RECORD_SETTINGS,       /* main thread -> shard */
-    RECORD_STOP_INTAKE,    /* main thread -> shard: first step of a drain */
-    RECORD_CLOSE_ALL,      /* main thread -> shard: second step */
-    RECORD_CUT,            /* main thread -> shard: the drain's deadline is over */
-    RECORD_QUIT,           /* main thread -> shard: end the thread */
-    RECORD_STATE           /* shard -> main thread */
+    RECORD_PUBLISH = 1,     /* reader -> home */
+    RECORD_DELIVER,         /* home -> shard with members */
+    RECORD_ANSWER,          /* home -> reader */
+    RECORD_JOIN,            /* shard -> home */
+    RECORD_JOINED,          /* home -> shard */
+    RECORD_LEAVE,           /* shard -> home */
+    RECORD_DISCONNECT,      /* reader -> home */
+    RECORD_CLOSE,           /* home -> shard with members */
+    RECORD_CLOSED,          /* shard with members -> reader */
+    RECORD_HISTORY,         /* asker -> home */
+    RECORD_HISTORY_ANSWER,  /* home -> asker */
+    RECORD_NOTICE,          /* home -> shard with members who want to know: one has come, or gone */
+    RECORD_PRESENT,         /* shard -> home: a member is here, where presence has been turned on */
+    RECORD_PRESENCE,        /* asker -> home */
+    RECORD_PRESENCE_ANSWER, /* home -> asker */
+    RECORD_SETTINGS,        /* main thread -> shard */
+    RECORD_STOP_INTAKE,     /* main thread -> shard: first step of a drain */
+    RECORD_CLOSE_ALL,       /* main thread -> shard: second step */
+    RECORD_CUT,             /* main thread -> shard: the drain's deadline is over */
+    RECORD_QUIT,            /* main thread -> shard: end the thread */
+    RECORD_STATE            /* shard -> main thread */
 };
 
 struct record {
@@ -55,6 +59,15 @@ struct command_ref {
     ((struct named){(record)->head.hash, (record)->head.name_bytes, (char *)(text)})
 
 #define NO_PRODUCER UINT32_MAX
+
+/* As `producer`: a command of a client's session. `part` is the connection's slot, `generation` its
+ * generation, and `sequence` the session's number for the command. */
+#define SESSION_COMMAND (UINT32_MAX - 1)
+
+static inline bool command_of_client(const struct command_ref *command)
+{
+    return command->producer >= SESSION_COMMAND;
+}
 
 struct record_publish {
     struct record head;
@@ -110,9 +123,11 @@ struct join_recovery {
 struct record_join {
     struct record head;
     struct slot_ref connection;
-    uint32_t member; /* which membership of the connection */
+    uint32_t member;     /* which membership of the connection */
+    uint16_t user_bytes; /* of its user's id */
+    bool joins;          /* wants to be told who joins and leaves */
     struct join_recovery recovery;
-    _Alignas(8) char name[];
+    _Alignas(8) char name[]; /* the user follows the name */
 };
 
 enum join_outcome { JOIN_OK, JOIN_GROUP_FULL, JOIN_OVERLOADED, JOIN_INSUFFICIENT_STATE };
@@ -127,6 +142,7 @@ struct record_joined {
     uint32_t member;
     uint8_t by;      /* enum joined_by */
     uint8_t outcome; /* enum join_outcome */
+    bool joins;      /* as in the join */
     bool has_history;
     bool recovered; /* what was wanted is in `range`: everything up to `offset` */
     uint64_t epoch;
@@ -183,7 +199,46 @@ struct record_history_answer {
 
 struct record_leave {
     struct record head;
+    struct slot_ref connection;
+    bool joins;
     _Alignas(8) char name[];
+};
+
+/* A member has joined or left. */
+struct record_notice {
+    struct record head;
+    struct slot_ref connection;
+    uint32_t shard; /* of that connection */
+    uint16_t user_bytes;
+    bool left;
+    _Alignas(8) char name[]; /* the user follows the name */
+};
+
+struct record_present {
+    struct record head;
+    struct slot_ref connection;
+    uint16_t user_bytes;
+    _Alignas(8) char name[]; /* the user follows the name */
+};
+
+/* A session asks who is in a group, by a number of its own. */
+struct record_presence {
+    struct record head;
+    struct slot_ref connection;
+    uint32_t number;
+    bool counts; /* is all that is wanted */
+    _Alignas(8) char name[];
+};
+
+struct presence_list;
+
+struct record_presence_answer {
+    struct record head; /* no name */
+    struct slot_ref connection;
+    uint32_t number;
+    uint32_t clients, users;
+    bool failed;                /* out of memory */
+    struct presence_list *list; /* the receiver's from now on; NULL: nobody, or counts */
 };
 
 struct record_disconnect {

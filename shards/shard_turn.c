@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 #include "shards/listener.h"
+#include "shards/sdk_session.h"
 #include "shards/shard.h"
 
 /* Batches that one turn takes from the inbox; each is a turn's work of another shard. */
@@ -74,7 +75,9 @@ void shard_answered(struct shard *shard, const struct record_answer *answer)
 {
     assert(shard->under_way >= answer->credit);
     shard->under_way -= answer->credit;
-    if (answer->command.producer != NO_PRODUCER)
+    if (answer->command.producer == SESSION_COMMAND)
+        sdk_session_published(shard, answer);
+    else if (answer->command.producer != NO_PRODUCER)
         producer_answered(shard, answer);
 }
 
@@ -126,10 +129,12 @@ static void close_members(struct shard *shard, const struct record_close *close)
 
 static void take_settings(struct shard *shard, struct record_settings *record)
 {
-    settings_unref(shard->settings);
+    struct settings *old = shard->settings;
+
     shard->settings = record->settings;
     home_settings(&shard->home);
     group_table_settings(&shard->groups);
+    settings_unref(old);
 }
 
 /* Takes over the answer's range. */
@@ -137,6 +142,8 @@ static void history_answered(struct shard *shard, const struct record_history_an
 {
     assert(shard->under_way >= answer->credit);
     shard->under_way -= answer->credit;
+    if (answer->asker.command.producer == NO_PRODUCER)
+        sdk_session_history(shard, answer);
     history_range_unref(answer->range);
 }
 
@@ -175,6 +182,18 @@ static void dispatch(struct shard *shard, uint32_t source, struct record *record
         break;
     case RECORD_HISTORY_ANSWER:
         history_answered(shard, (struct record_history_answer *)record);
+        break;
+    case RECORD_NOTICE:
+        group_notice(&shard->groups, (struct record_notice *)record);
+        break;
+    case RECORD_PRESENT:
+        home_present(&shard->home, source, (struct record_present *)record);
+        break;
+    case RECORD_PRESENCE:
+        home_presence(&shard->home, source, (struct record_presence *)record);
+        break;
+    case RECORD_PRESENCE_ANSWER:
+        sdk_session_presence(shard, (struct record_presence_answer *)record);
         break;
     case RECORD_SETTINGS:
         take_settings(shard, (struct record_settings *)record);
