@@ -13,7 +13,7 @@
 #define CONNECT_MAX_S  120
 #define JOIN_MAX_S     20
 #define STALL_MAX_NS   (5 * NS_PER_S) /* nothing has come for so long: nothing will */
-#define PROBE_WAIT_MS  200
+#define PROBE_WAIT_NS  (NS_PER_S / 5)
 #define QUIET_US       100000 /* the server has done what it puts off */
 #define EXTRA_US       20000  /* what comes too often comes soon */
 #define FULL_SHARE     0.9    /* of a core: a thread that has no more to give */
@@ -142,21 +142,47 @@ static int probe(struct run *run)
     return publisher_end(run->publisher)->failed ? -1 : 0;
 }
 
-/* Until every member has the last message of its group. */
+/* Waits until every member has heard something, or nothing more comes: a slow server is not asked
+ * again before it is through. Returns how many have. */
+static uint64_t wait_heard(struct run *run)
+{
+    uint64_t members = groups_members(run->groups), delivered = 0;
+    uint64_t changed = monotonic_ns(), now;
+    struct pool_count count;
+
+    do {
+        usleep(1000);
+        run_progress(run, "joining");
+        count = pool_count(run->pool);
+        now = monotonic_ns();
+        if (count.delivered != delivered)
+            changed = now;
+        delivered = count.delivered;
+    } while (count.heard < members && now - changed < PROBE_WAIT_NS);
+    return count.heard;
+}
+
+/* Until every member has the last message of its group; -1: nothing more comes. */
 static int wait_even(struct run *run)
 {
     struct pool_sum *sum = malloc(sizeof(*sum));
-    uint64_t behind = 1;
+    uint64_t delivered = 0, changed = monotonic_ns(), now = changed;
 
-    for (unsigned tries = 0; sum && behind && tries < 500; tries++) {
+    while (sum && now - changed < STALL_MAX_NS) {
         pool_collect(run->pool, publisher_sequences(run->publisher),
                      publisher_sequence_everyone(run->publisher), sum, NULL);
-        behind = sum->behind;
-        if (behind)
-            usleep(10000);
+        if (sum->behind == 0) {
+            free(sum);
+            return 0;
+        }
+        usleep(10000);
+        now = monotonic_ns();
+        if (sum->tally.delivered != delivered)
+            changed = now;
+        delivered = sum->tally.delivered;
     }
     free(sum);
-    return behind ? -1 : 0;
+    return -1;
 }
 
 /* What was sent to all before they joined is not theirs; from here on it is, from the first one. */
@@ -180,25 +206,22 @@ int run_join(struct run *run)
     run->publisher = publisher_new(run->pool, run->producer);
     if (!run->publisher)
         return -1;
-    while (heard < members && monotonic_ns() < deadline) {
-        if (probe(run) < 0)
-            break;
-        for (unsigned ms = 0; ms < PROBE_WAIT_MS && heard < members; ms++) {
-            usleep(1000);
-            heard = pool_count(run->pool).heard;
-            run_progress(run, "joining");
-        }
-    }
+    while (heard < members && monotonic_ns() < deadline && probe(run) == 0)
+        heard = wait_heard(run);
     progress_end(run);
     if (producer_error(run->producer)[0]) {
         fprintf(stderr, "shardcast-load: publishing: %s\n", producer_error(run->producer));
         return -1;
     }
-    if (heard < members || wait_even(run) < 0) {
+    if (heard < members) {
         fprintf(stderr,
                 "shardcast-load: %" PRIu64 " of %" PRIu64
                 " members have not joined: what was published did not reach them\n",
                 members - heard, members);
+        return -1;
+    }
+    if (wait_even(run) < 0) {
+        fprintf(stderr, "shardcast-load: not all that was published reached the members\n");
         return -1;
     }
     everyone = publisher_sequence_everyone(run->publisher);
