@@ -6,19 +6,31 @@ import { createInterface } from 'node:readline';
 
 const running = new Set();
 
+// Each is the first of a process group, and so are its workers, if it has any.
+function killAll(child) {
+  try {
+    process.kill(-child.pid, 'SIGKILL');
+  } catch {
+    // It has ended.
+  }
+}
+
 // Whatever happens to this program, no server outlives it.
 process.on('exit', () => {
-  for (const child of running) child.kill('SIGKILL');
+  for (const child of running) killAll(child);
 });
 for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) {
   process.on(signal, () => process.exit(130));
 }
 
 // Runs a command on some cores; '' is any.
-function pinned(cores, command, args, options) {
-  return cores
-    ? spawn('taskset', ['-c', cores, command, ...args], options)
-    : spawn(command, args, options);
+export function launch(cores, command, args, options) {
+  const own = { ...options, detached: true };
+  const child = cores
+    ? spawn('taskset', ['-c', cores, command, ...args], own)
+    : spawn(command, args, own);
+  running.add(child);
+  return child;
 }
 
 // Resolves with what `pattern` finds in a line of the stream.
@@ -54,8 +66,7 @@ export async function startEngine({ path, config, shards, cores }) {
   const any = '127.0.0.1:0';
   const args = ['--config', config, '--shards', String(shards)];
   args.push('--listen', any, '--producers', any, '--admin', any);
-  const child = pinned(cores, path, args, { stdio: ['ignore', 'ignore', 'pipe'] });
-  running.add(child);
+  const child = launch(cores, path, args, { stdio: ['ignore', 'ignore', 'pipe'] });
   const pattern = /msg=listening clients=(\S+) producers=(\S+) admin=(\S+)/;
   const [, clients, producers, admin] = await lineMatching(child, child.stderr, pattern, path);
   await waitReady(admin);
@@ -63,12 +74,11 @@ export async function startEngine({ path, config, shards, cores }) {
 }
 
 export async function startUws({ directory, mode, cores }) {
-  const child = pinned(cores, process.execPath, ['server.mjs', '0', mode], {
+  const child = launch(cores, process.execPath, ['server.mjs', '0', mode], {
     cwd: directory,
     env: { ...process.env, NODE_ENV: 'production' },
     stdio: ['ignore', 'pipe', 'inherit'],
   });
-  running.add(child);
   const [, port] = await lineMatching(child, child.stdout, /^listening (\d+)$/, 'uWebSockets');
   const address = `127.0.0.1:${port}`;
   return {
@@ -85,10 +95,12 @@ export async function stop(server) {
   const { child } = server;
   if (child.exitCode === null && child.signalCode === null) {
     const ended = once(child, 'exit');
-    const timer = setTimeout(() => child.kill('SIGKILL'), 15000);
+    const timer = setTimeout(() => killAll(child), 15000);
     child.kill('SIGTERM');
     await ended;
     clearTimeout(timer);
+  } else {
+    killAll(child); // a worker may be left of it
   }
   running.delete(child);
 }
@@ -98,13 +110,12 @@ export async function load({ path, cores, server, args }) {
   const all = [...args.map(String), '--json', '--quiet', '--pid', String(server.pid)];
   all.push('--clients', server.clients, '--producers', server.producers, '--admin', server.admin);
   all.push('--protocol', server.protocol);
-  const child = pinned(cores, path, all, { stdio: ['ignore', 'pipe', 'pipe'] });
-  running.add(child);
+  const child = launch(cores, path, all, { stdio: ['ignore', 'pipe', 'pipe'] });
   let out = '';
   let errors = '';
   child.stdout.on('data', (chunk) => (out += chunk));
   child.stderr.on('data', (chunk) => (errors += chunk));
-  const timer = setTimeout(() => child.kill('SIGKILL'), 180000);
+  const timer = setTimeout(() => killAll(child), 180000);
   const [status] = await once(child, 'close');
   clearTimeout(timer);
   running.delete(child);

@@ -22,27 +22,24 @@ const steps = [
   [1, 'ns'],
 ];
 
-function time(ns) {
-  const [unit, name] = steps.find(([from]) => ns >= from) ?? steps.at(-1);
-  return [digits(ns / unit), name];
-}
-
-function count(n) {
-  if (n >= 1e6) return [digits(n / 1e6), 'M'];
-  if (n >= 1e4) return [digits(n / 1e3), 'k'];
-  return [n.toFixed(0), ''];
-}
-
-const formats = {
-  time,
-  count,
-  kib: (n) => [n.toFixed(2), 'KiB'],
-  percent: (n) => [n.toFixed(2), '%'],
+// By what a value is divided for people, what that is called, and how many decimals it wants where
+// that does not depend on its size.
+const scales = {
+  time: (ns) => steps.find(([from]) => ns >= from) ?? steps.at(-1),
+  count: (n) => (n >= 1e6 ? [1e6, 'M'] : n >= 1e4 ? [1e3, 'k'] : [1, '', 0]),
+  kib: () => [1, 'KiB', 2],
+  mib: () => [1, 'MiB', 1],
+  percent: () => [1, '%', 2],
 };
+
+function scaled(value, [by, , decimals]) {
+  return decimals === undefined ? digits(value / by) : (value / by).toFixed(decimals);
+}
 
 // One value with its unit.
 export function show(value, unit) {
-  return formats[unit](value).join(' ').trim();
+  const scale = scales[unit](value);
+  return `${scaled(value, scale)} ${scale[1]}`.trim();
 }
 
 // A median with the range of all rounds.
@@ -50,6 +47,14 @@ export function showSummary(s, unit) {
   return `${show(s.median, unit)} (${show(s.min, unit)}–${show(s.max, unit)})`;
 }
 
+// The same in fewer characters: the range has the median's unit.
+export function showBriefly(s, unit) {
+  const scale = scales[unit](s.median);
+  if (s.min === s.max) return show(s.median, unit);
+  return `${show(s.median, unit)} (${scaled(s.min, scale)}–${scaled(s.max, scale)})`;
+}
+
 export function showRatio(ratio) {
+  if (ratio < 0.095) return ratio.toPrecision(1);
   return ratio >= 100 ? ratio.toFixed(0) : ratio >= 10 ? ratio.toFixed(1) : ratio.toFixed(2);
 }
