@@ -1,6 +1,7 @@
 #include "bench/micro.h"
 
 #include <errno.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -104,10 +105,32 @@ struct micro_figure micro_summarise(double *values, unsigned count)
     return (struct micro_figure){values[count / 2], values[0], values[count - 1]};
 }
 
-void micro_print(struct micro_figure figure)
+static void print(struct micro_figure figure, const char *format, va_list arguments)
 {
-    char spread[32];
+    char name[128];
 
-    snprintf(spread, sizeof(spread), "(%.1f-%.1f)", figure.lowest, figure.highest);
-    printf("  %.1f %s", figure.median, spread);
+    vsnprintf(name, sizeof(name), format, arguments);
+    printf("%-52s %9.1f ns (%.1f-%.1f)", name, figure.median, figure.lowest, figure.highest);
+}
+
+void micro_print(struct micro_figure figure, const char *format, ...)
+{
+    va_list arguments;
+
+    va_start(arguments, format);
+    print(figure, format, arguments);
+    va_end(arguments);
+    printf("\n");
+    fflush(stdout);
+}
+
+void micro_print_peer(struct micro_figure peer, struct micro_figure own, const char *format, ...)
+{
+    va_list arguments;
+
+    va_start(arguments, format);
+    print(peer, format, arguments);
+    va_end(arguments);
+    printf(" ratio %.2f\n", own.median / peer.median);
+    fflush(stdout);
 }

@@ -28,8 +28,13 @@ struct micro_figure micro_measure(micro_step step, void *context, unsigned round
 /* The same of values that were measured otherwise; sorts them. */
 struct micro_figure micro_summarise(double *values, unsigned count);
 
-/* Prints a figure in a column of a line that the caller ends. */
-void micro_print(struct micro_figure figure);
+/* Prints a line: what was measured, and the figure. bench/micro reads these lines. */
+void micro_print(struct micro_figure figure, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
+
+/* The same of a peer, with the ratio of `own` to it. */
+void micro_print_peer(struct micro_figure peer, struct micro_figure own, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
 
 /* Nanoseconds: of the monotonic clock, and of CPU that the process has used. */
 double micro_now(void);

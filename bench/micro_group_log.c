@@ -109,15 +109,12 @@ static void measure(uint32_t body_bytes, uint32_t frames, unsigned rounds)
     if (!state.payload || !state.queue)
         micro_die("out of memory");
     memset(payload_body(state.payload), 'x', body_bytes);
-    printf("%5u bytes, %2u a turn: log", body_bytes, frames);
     struct micro_figure own = micro_measure(turns, &state, rounds);
-    micro_print(own);
-    printf("  with one behind");
-    micro_print(micro_measure(turns_with_one_behind, &state, rounds));
-    printf("  a member's copy");
-    struct micro_figure peer = micro_measure(copies, &state, rounds);
-    micro_print(peer);
-    printf("  ratio %.2f\n", own.median / peer.median);
+    micro_print(own, "append and flush: %u bytes, %u a turn", body_bytes, frames);
+    micro_print(micro_measure(turns_with_one_behind, &state, rounds),
+                "append and flush, a member behind: %u bytes, %u a turn", body_bytes, frames);
+    micro_print_peer(micro_measure(copies, &state, rounds), own,
+                     "copy for one member: %u bytes, %u a turn", body_bytes, frames);
     group_log_free(&state.log, &state.pool);
     segment_pool_free(&state.pool);
     payload_unref(state.payload);

@@ -39,6 +39,11 @@ struct cost {
     double cpu, wall; /* ns */
 };
 
+/* Of all rounds. */
+struct figures {
+    struct micro_figure cpu, wall;
+};
+
 struct state {
     struct inbox *inbox; /* NULL: the peer */
     struct locked locked;
@@ -186,8 +191,7 @@ static struct cost round_of(struct state *state, unsigned threads)
     return (struct cost){cpu / batches, wall / batches};
 }
 
-/* Prints both figures. Returns the median of CPU time. */
-static double measure(bool peer, unsigned threads, unsigned rounds)
+static struct figures measure(bool peer, unsigned threads, unsigned rounds)
 {
     double cpu[MICRO_ROUNDS_MAX], wall[MICRO_ROUNDS_MAX];
     static struct state state;
@@ -210,11 +214,7 @@ static double measure(bool peer, unsigned threads, unsigned rounds)
         close(state.locked.fd);
     inbox_free(state.inbox);
 
-    struct micro_figure figure = micro_summarise(cpu, rounds);
-    micro_print(figure);
-    printf("  wall");
-    micro_print(micro_summarise(wall, rounds));
-    return figure.median;
+    return (struct figures){micro_summarise(cpu, rounds), micro_summarise(wall, rounds)};
 }
 
 /* One thread: what the operations cost without a contender. */
@@ -238,17 +238,17 @@ int main(int argc, char **argv)
     if (!inbox)
         micro_die("out of memory");
     micro_print_machine(rounds, "ns of CPU per batch");
-    printf("alone: push and pop");
-    micro_print(micro_measure(push_and_pop, inbox, rounds));
-    printf("\n");
+    micro_print(micro_measure(push_and_pop, inbox, rounds), "push and pop, alone");
     inbox_free(inbox);
     for (unsigned threads = 1; threads <= THREADS_MAX; threads *= 2) {
-        printf("%u threads push: inbox", threads);
-        fflush(stdout);
-        double own = measure(false, threads, rounds);
-        printf("  mutex");
-        double peer = measure(true, threads, rounds);
-        printf("  ratio %.2f\n", own / peer);
+        struct figures own = measure(false, threads, rounds);
+        struct figures peer = measure(true, threads, rounds);
+        const char *plural = threads > 1 ? "s" : "";
+
+        micro_print(own.cpu, "CPU: %u thread%s push, one pops", threads, plural);
+        micro_print_peer(peer.cpu, own.cpu, "CPU: the same with a mutex, %u", threads);
+        micro_print(own.wall, "wall: %u thread%s push, one pops", threads, plural);
+        micro_print_peer(peer.wall, own.wall, "wall: the same with a mutex, %u", threads);
     }
     return 0;
 }

@@ -1,5 +1,5 @@
-/* What the rate limit costs a message: taken, at the limit's own pace, and refused. The clock that
- * every message is read by is the peer.
+/* What the rate limit costs a message: taken, at the limit's own pace, and refused; and as
+ * something to compare it with, what reading the clock costs.
  *
  *     micro_rate_window [ROUNDS] */
 #include <stdio.h>
@@ -58,22 +58,17 @@ int main(int argc, char **argv)
     struct micro_figure clock = micro_measure(read_clock, NULL, rounds);
 
     micro_print_machine(rounds, "ns per message");
-    printf("reading the clock");
-    micro_print(clock);
-    printf("\n");
+    micro_print(clock, "reading the clock");
     for (size_t i = 0; i < sizeof(limits) / sizeof(limits[0]); i++) {
         struct state state = {.max_rate = limits[i], .now = 1000 * SECOND};
 
         /* Just under the limit for the first figure; then the window is filled for the second. */
         state.step = SECOND / limits[i] + SECOND / limits[i] / 50 + 1;
-        printf("%7u a second  taken", limits[i]);
         struct micro_figure taken = micro_measure(take, &state, rounds);
-        micro_print(taken);
         for (uint64_t retry_ns; !rate_window_take(&state.window, limits[i], state.now, &retry_ns);)
             continue;
-        printf("  refused");
-        micro_print(micro_measure(refuse, &state, rounds));
-        printf("  ratio of taken to the clock %.2f\n", taken.median / clock.median);
+        micro_print(taken, "taken: %u a second", limits[i]);
+        micro_print(micro_measure(refuse, &state, rounds), "refused: %u a second", limits[i]);
         rate_window_free(state.window);
     }
     return 0;

@@ -148,24 +148,18 @@ int main(int argc, char **argv)
 
     micro_print_machine(rounds, "ns per operation");
     printf("peer: jansson %s\n", jansson_version_str());
-    printf("hash of 17 bytes");
-    micro_print(micro_measure(hash, NULL, rounds));
-    printf("\n");
+    micro_print(micro_measure(hash, NULL, rounds), "hash of 17 bytes");
     for (size_t i = 0; i < sizeof(counts) / sizeof(counts[0]); i++) {
         struct state state;
 
         state_init(&state, counts[i]);
-        printf("%7u groups: find", counts[i]);
         struct micro_figure own = micro_measure(find, &state, rounds);
-        micro_print(own);
-        printf("  find none");
-        micro_print(micro_measure(find_none, &state, rounds));
-        printf("  remove and add");
-        micro_print(micro_measure(remove_and_add, &state, rounds));
-        printf("  jansson");
-        struct micro_figure peer = micro_measure(find_in_peer, &state, rounds);
-        micro_print(peer);
-        printf("  ratio %.2f\n", own.median / peer.median);
+        micro_print(own, "find: %u groups", counts[i]);
+        micro_print(micro_measure(find_none, &state, rounds), "find none: %u groups", counts[i]);
+        micro_print(micro_measure(remove_and_add, &state, rounds), "remove and add: %u groups",
+                    counts[i]);
+        micro_print_peer(micro_measure(find_in_peer, &state, rounds), own, "jansson: %u groups",
+                         counts[i]);
         state_free(&state);
     }
     return 0;
