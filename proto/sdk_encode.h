@@ -28,6 +28,10 @@ struct sdk_encoder {
                                      const struct publisher *client);
 };
 
+/* In sdk_push_protobuf.c. */
+struct payload *sdk_protobuf_publication(struct name_view channel, const struct payload *payload,
+                                         uint64_t offset);
+
 extern const struct sdk_encoder sdk_json_encoder, sdk_protobuf_encoder;
 
 #endif

@@ -8,7 +8,7 @@ ROOT=$(cd -- "$(dirname -- "${BASH_SOURCE[0]}")/.." && pwd)
 # What the engine needs to be built.
 BUILD_PACKAGES=(build-essential cmake ninja-build pkg-config clang libuv1-dev libwebsockets-dev
     libwebsockets-evlib-uv libck-dev libmsgpack-dev libcmocka-dev libjansson-dev libxxhash-dev
-    libyaml-dev libssl-dev libhttp-parser-dev curl)
+    libyaml-dev libssl-dev libhttp-parser-dev libprotobuf-c-dev protobuf-c-compiler curl)
 
 # What the integration tests and the comparisons with peers need on top.
 NODE_PACKAGES=(nodejs npm)
