@@ -235,10 +235,12 @@ static int read_field(struct sdk_decode *pass, struct json_scan *scan,
         return read_name(scan, field, into);
     case SDK_FIELD_SINCE:
         into->has_since = true;
-        return read_fields(pass, scan, sdk_since_fields(), into);
+        return read_fields(pass, scan, &sdk_since_fields, into);
     case SDK_FIELD_SUBS:
         return read_subs(pass, scan);
     case SDK_FIELD_ANY:
+    case SDK_FIELD_MESSAGE:
+    case SDK_FIELD_HEADERS:
         return json_skip_value(scan);
     default:
         return read_scalar(scan, field, into);

@@ -23,7 +23,10 @@ enum sdk_field_type {
     SDK_FIELD_DATA,  /* a publish's */
     SDK_FIELD_SINCE, /* an object: history's position */
     SDK_FIELD_SUBS,  /* a map from channels to what a subscribe has */
-    SDK_FIELD_ANY    /* JSON: any value; Protobuf: bytes, or a message. Not read */
+    /* Not read. JSON: any value. Protobuf: bytes or strings; a message; a map of strings. */
+    SDK_FIELD_ANY,
+    SDK_FIELD_MESSAGE,
+    SDK_FIELD_HEADERS
 };
 
 struct sdk_field {
@@ -41,8 +44,9 @@ struct sdk_fields {
 /* The fields of a method's request. */
 const struct sdk_fields *sdk_request_fields(enum sdk_method method);
 
-/* The fields of history's `since`. */
-const struct sdk_fields *sdk_since_fields(void);
+/* The fields of what stands in a request: history's `since`, an entry of a connect's `headers`, and
+ * a message that is not read. */
+extern const struct sdk_fields sdk_since_fields, sdk_header_fields, sdk_no_fields;
 
 /* In Protobuf a Command's `id` is field 1; the methods have numbers in their order. */
 #define SDK_NUMBER_ID      1

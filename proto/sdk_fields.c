@@ -10,7 +10,7 @@
 static const struct sdk_field connect_fields[] = {
     {"token", 1, SDK_FIELD_STRING, AT(token)}, {"data", 2, SDK_FIELD_ANY, NOWHERE},
     {"subs", 3, SDK_FIELD_SUBS, NOWHERE},      {"name", 4, SDK_FIELD_STRING, NOWHERE},
-    {"version", 5, SDK_FIELD_STRING, NOWHERE}, {"headers", 6, SDK_FIELD_ANY, NOWHERE},
+    {"version", 5, SDK_FIELD_STRING, NOWHERE}, {"headers", 6, SDK_FIELD_HEADERS, NOWHERE},
     {"flag", 7, SDK_FIELD_INT64, NOWHERE},     {"dict", 8, SDK_FIELD_STRING, NOWHERE},
     {"profile", 9, SDK_FIELD_STRING, NOWHERE},
 };
@@ -26,7 +26,7 @@ static const struct sdk_field subscribe_fields[] = {
     {"recoverable", 10, SDK_FIELD_BOOL, AT(recoverable)},
     {"join_leave", 11, SDK_FIELD_BOOL, AT(join_leave)},
     {"delta", 12, SDK_FIELD_STRING, NOWHERE},
-    {"tf", 13, SDK_FIELD_ANY, NOWHERE},
+    {"tf", 13, SDK_FIELD_MESSAGE, NOWHERE},
     {"flag", 14, SDK_FIELD_INT64, AT(flag)},
     {"type", 15, SDK_FIELD_INT32, AT(type)},
     {"phase", 16, SDK_FIELD_INT32, NOWHERE},
@@ -57,6 +57,11 @@ static const struct sdk_field since_fields[] = {
     {"epoch", 2, SDK_FIELD_EPOCH, AT(position.epoch)},
 };
 
+static const struct sdk_field header_fields[] = {
+    {"key", 1, SDK_FIELD_STRING, NOWHERE},
+    {"value", 2, SDK_FIELD_STRING, NOWHERE},
+};
+
 static const struct sdk_field send_fields[] = {
     {"data", 1, SDK_FIELD_ANY, NOWHERE},
 };
@@ -72,7 +77,7 @@ static const struct sdk_field refresh_fields[] = {
 
 static const struct sdk_field sub_refresh_fields[] = {
     {"channel", 1, SDK_FIELD_CHANNEL, AT(channel)}, {"token", 2, SDK_FIELD_STRING, AT(token)},
-    {"type", 3, SDK_FIELD_INT32, NOWHERE},          {"track", 4, SDK_FIELD_ANY, NOWHERE},
+    {"type", 3, SDK_FIELD_INT32, NOWHERE},          {"track", 4, SDK_FIELD_MESSAGE, NOWHERE},
     {"untrack", 5, SDK_FIELD_ANY, NOWHERE},
 };
 
@@ -90,14 +95,11 @@ static const struct sdk_fields requests[SDK_METHOD_COUNT] = {
     [SDK_SUB_REFRESH] = FIELDS(sub_refresh_fields),
 };
 
-static const struct sdk_fields since = FIELDS(since_fields);
+const struct sdk_fields sdk_since_fields = FIELDS(since_fields);
+const struct sdk_fields sdk_header_fields = FIELDS(header_fields);
+const struct sdk_fields sdk_no_fields;
 
 const struct sdk_fields *sdk_request_fields(enum sdk_method method)
 {
     return &requests[method];
-}
-
-const struct sdk_fields *sdk_since_fields(void)
-{
-    return &since;
 }

@@ -1,8 +1,7 @@
 /* A publication in Protobuf, written by hand: a handful of varints, and then the payload.
  *
- * It is what members get, so it is made for each message. libprotobuf-c takes longer for it, for it
- * walks each message's fields once for the size of every message around it and once to write
- * (bench/micro_sdk). */
+ * It is made for each message, and libprotobuf-c takes nine times as long for it (bench/micro_sdk):
+ * it asks every field of every message around the payload for its size, once for each of them. */
 #include <assert.h>
 #include <string.h>
 

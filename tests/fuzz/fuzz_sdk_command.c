@@ -1,5 +1,5 @@
 /* The Centrifuge client protocol's commands: what the decoder makes of each keeps the promises of
- * sdk_command.h, and a parser that nobody here wrote reads the same.
+ * sdk_command.h, and a parser that nobody here wrote (jansson, libprotobuf-c) reads the same.
  *
  * Input: one byte chooses the form; the rest is a WebSocket message. */
 #define _GNU_SOURCE /* memmem */
@@ -10,8 +10,10 @@
 
 #include <jansson.h>
 
+#include "proto/centrifuge.pb-c.h"
 #include "proto/json_scan.h"
 #include "proto/sdk_command.h"
+#include "proto/sdk_decode.h"
 #include "proto/utf8.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
@@ -101,6 +103,87 @@ static void check_json(const struct sdk_command *command)
     json_decref(json);
 }
 
+/* Tags and lengths of more than five bytes are beyond libprotobuf-c. */
+static bool has_long_varint(struct name_view text)
+{
+    unsigned run = 0;
+
+    for (uint32_t i = 0; i < text.size && run < 5; i++)
+        run = (uint8_t)text.bytes[i] & 0x80 ? run + 1 : 0;
+    return run == 5;
+}
+
+static const ProtobufCMessage *request_of(const Sdk__Command *command, enum sdk_method method)
+{
+    const void *requests[SDK_METHOD_COUNT] = {
+        [SDK_CONNECT] = command->connect,
+        [SDK_SUBSCRIBE] = command->subscribe,
+        [SDK_UNSUBSCRIBE] = command->unsubscribe,
+        [SDK_PUBLISH] = command->publish,
+        [SDK_PRESENCE] = command->presence,
+        [SDK_PRESENCE_STATS] = command->presence_stats,
+        [SDK_HISTORY] = command->history,
+        [SDK_PING] = command->ping,
+        [SDK_SEND] = command->send,
+        [SDK_RPC] = command->rpc,
+        [SDK_REFRESH] = command->refresh,
+        [SDK_SUB_REFRESH] = command->sub_refresh,
+    };
+
+    return requests[method];
+}
+
+/* Given twice it is merged; libprotobuf-c (1.4.1) forgets scalars of the first then. */
+static bool may_be_merged(const struct sdk_command *command)
+{
+    int tag = (SDK_NUMBER_CONNECT + command->method - SDK_CONNECT) << 3 | 2;
+    const char *at = command->text.bytes, *end = at + command->text.size;
+    const char *first = memchr(at, tag, (size_t)(end - at));
+
+    return !first || memchr(first + 1, tag, (size_t)(end - first - 1));
+}
+
+static void check_same(const struct sdk_command *command, const Sdk__Command *other)
+{
+    if (command->method == SDK_SUBSCRIBE) {
+        const Sdk__SubscribeRequest *request = other->subscribe;
+
+        check(request->recover == command->recover && request->offset == command->position.offset);
+        check(request->flag == command->flag && request->type == command->type);
+        check(request->join_leave == command->join_leave);
+        if (!command->channel_bad)
+            check(!strcmp(request->channel, command->channel.bytes));
+        if (command->position.epoch[0] && strcmp(command->position.epoch, "_") != 0)
+            check(!strcmp(request->epoch, command->position.epoch));
+    } else if (command->method == SDK_PUBLISH) {
+        ProtobufCBinaryData data = other->publish->data;
+
+        check(data.len == command->data_size && other->publish->type == command->type);
+        check(!data.len || !memcmp(data.data, command->data, data.len));
+    } else if (command->method == SDK_HISTORY) {
+        const Sdk__StreamPosition *since = other->history->since;
+
+        check(other->history->limit == command->limit && !since == !command->has_since);
+        check(!since || since->offset == command->position.offset);
+    }
+}
+
+static void check_protobuf(const struct sdk_command *command)
+{
+    struct name_view text = command->text;
+    Sdk__Command *other = sdk__command__unpack(NULL, text.size, (const uint8_t *)text.bytes);
+
+    check(other || has_long_varint(text));
+    if (!other)
+        return;
+    check(other->id == command->id);
+    for (enum sdk_method method = SDK_CONNECT; method < SDK_METHOD_COUNT; method++)
+        check(!request_of(other, method) == (method != command->method));
+    if (!may_be_merged(command))
+        check_same(command, other);
+    sdk__command__free_unpacked(other, NULL);
+}
+
 static void check_command(const struct sdk_command *command)
 {
     struct sdk_sub sub;
@@ -121,6 +204,8 @@ static void check_command(const struct sdk_command *command)
     }
     if (command->format == SDK_JSON)
         check_json(command);
+    else
+        check_protobuf(command);
 }
 
 static void read_message(enum sdk_format format, const uint8_t *bytes, size_t size)

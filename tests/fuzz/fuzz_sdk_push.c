@@ -9,11 +9,13 @@
 
 #include <jansson.h>
 
+#include "proto/centrifuge.pb-c.h"
 #include "proto/frame.h"
 #include "proto/json_scan.h"
 #include "proto/sdk_push.h"
 #include "proto/sdk_reply.h"
 #include "proto/utf8.h"
+#include "proto/varint.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -72,6 +74,59 @@ static void check_json_push(struct payload *payload, uint64_t offset)
     payload_unref(push);
 }
 
+static void check_publication(const Sdk__Publication *publication, struct payload *payload,
+                              uint64_t offset)
+{
+    struct publisher publisher;
+
+    check(publication->data.len == payload->body_bytes && publication->offset == offset);
+    check(!payload->body_bytes ||
+          !memcmp(publication->data.data, payload_body(payload), payload->body_bytes));
+    check(!publication->info == !payload_publisher(payload, &publisher));
+    if (publication->info)
+        check(!strcmp(publication->info->user, "ann") && !strcmp(publication->info->client, "c-1"));
+}
+
+/* One reply, alone with its length. To be freed. */
+static Sdk__Reply *unpack(const uint8_t *bytes, size_t size)
+{
+    const uint8_t *at = bytes;
+    uint64_t length;
+
+    check(varint_read(&length, &at, bytes + size) == 0 && length == (size_t)(bytes + size - at));
+    Sdk__Reply *reply = sdk__reply__unpack(NULL, length, at);
+    check(reply != NULL);
+    return reply;
+}
+
+static void check_protobuf_push(struct payload *payload, uint64_t offset)
+{
+    struct name_view channel = {"g", 1};
+    struct payload *push = sdk_push_publication(SDK_PROTOBUF, channel, payload, offset);
+
+    check(push != NULL && push->frame[0] == 0x82);
+    check(frame_length(push->frame) == payload_frame_bytes(push));
+    Sdk__Reply *reply = unpack(payload_body(push), push->body_bytes);
+    check(reply->push && reply->push->pub && !strcmp(reply->push->channel, "g"));
+    check_publication(reply->push->pub, payload, offset);
+    sdk__reply__free_unpacked(reply, NULL);
+    payload_unref(push);
+}
+
+/* The reply to history, of which there is one. */
+static void check_history(enum sdk_format format, const struct buffer *out, struct payload *payload)
+{
+    if (format == SDK_JSON) {
+        json_decref(load(out->bytes, out->size));
+        return;
+    }
+    Sdk__Reply *reply = unpack(out->bytes, out->size);
+    check(reply->history && reply->history->offset == 2 && reply->history->n_publications == 2);
+    for (uint64_t i = 0; i < 2; i++)
+        check_publication(reply->history->publications[i], payload, i + 1);
+    sdk__reply__free_unpacked(reply, NULL);
+}
+
 static void check_replies(enum sdk_format format, struct payload *payload, size_t max)
 {
     struct sdk_publication publications[2] = {{payload, 1}, {payload, 2}};
@@ -91,9 +146,8 @@ static void check_replies(enum sdk_format format, struct payload *payload, size_
     size_t cut = out.size;
     out.size = 0;
     check(sdk_reply_history(&out, format, 1, &history, SIZE_MAX) == 0);
-    check(cut == out.size ? true : cut < out.size && out.size > max);
-    if (format == SDK_JSON)
-        json_decref(load(out.bytes, out.size));
+    check(cut == out.size || (cut < out.size && out.size > max));
+    check_history(format, &out, payload);
     buffer_free(&out);
 }
 
@@ -119,7 +173,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     memcpy(payload_body(payload), body, body_bytes);
 
     check_json_push(payload, data[0] & 8 ? INT64_MAX : 0);
+    check_protobuf_push(payload, data[0] & 8 ? INT64_MAX : 0);
     check_replies(SDK_JSON, payload, (size_t)data[1] * 4);
+    check_replies(SDK_PROTOBUF, payload, (size_t)data[1] * 4);
     payload_unref(payload);
     return 0;
 }

@@ -192,6 +192,9 @@ static void unknown_fields_are_skipped(void **state)
              "03 04 42 {a0 06 ff 7f 0a 01 67 a5 06 00 00 00 00 a2 06 {}}}")
              .bytes);
     free(ONE(SDK_CONNECT, "{08 01 22 {} 12 {} 18 05}").bytes);
+    free(ONE(SDK_CONNECT, "{08 01 22 {32 {0a 01 61 12 01 62 18 01} 32 {}}}").bytes);
+    free(ONE(SDK_SUBSCRIBE, "{08 01 2a {0a 01 67 6a {0a 01 61 18 05}}}").bytes);
+    BAD("{08 01 2a {0a 01 67 6a {0a 01}}}");
 }
 
 static void scalars_twice_and_messages_merged(void **state)
@@ -264,7 +267,10 @@ static void what_is_malformed(void **state)
         "{08 01 3a {0a 01 67 10 01}}",         /* data */
         "{08 01 22 {20 01}}",
         "{08 01 22 {3a {}}}", /* a name and a flag that nobody reads */
-        "{08 01 22 {30 01}}", /* headers */
+        "{08 01 22 {30 01}}",
+        "{08 01 22 {32 {0a 05}}}",
+        "{08 01 22 {32 {12 {ff}}}}",
+        "{08 01 22 {32 {a0}}}", /* headers */
         "{08 01 22 {} 03 04}",
         "{08 01 22 {} 04}",
         "{08 01 22 {} 0e}",
