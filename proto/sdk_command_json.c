@@ -9,7 +9,7 @@
 
 /* A string, as far as it is of interest: beyond that only its length is true. */
 struct short_text {
-    size_t size; /* in characters, if it has others than ASCII's, else in bytes */
+    size_t size; /* in bytes, of which an escape is one */
     char bytes[GROUP_NAME_MAX + 1];
 };
 

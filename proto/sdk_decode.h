@@ -16,7 +16,7 @@ enum sdk_field_type {
     SDK_FIELD_BOOL,
     SDK_FIELD_INT32, /* kept in an int64_t */
     SDK_FIELD_INT64,
-    SDK_FIELD_UINT64,
+    SDK_FIELD_UINT64, /* the last that is a varint in Protobuf */
     SDK_FIELD_STRING, /* a struct name_view */
     SDK_FIELD_CHANNEL,
     SDK_FIELD_EPOCH,
