@@ -266,6 +266,7 @@ static void settle(struct shard *shard)
 
     do {
         take_own(shard);
+        outbox_hand_over(shard->outbox); /* others need not wait until all is written here */
         flushed = group_flush_slice(&shard->groups);
         connection_turn(shard);
     } while (flushed && outbox_has_own(shard->outbox));
