@@ -100,7 +100,7 @@ struct shard {
 /* Bytes of commands that a shard has under way before it stops reading from producers, and that it
  * reads in one turn. */
 #define SHARD_UNDER_WAY_MAX (8u << 20)
-#define SHARD_INPUT_BUDGET  (256u << 10)
+#define SHARD_INPUT_BUDGET  (128u << 10)
 
 /* Bytes of commands that one producer may have read in a turn while a flush is under way. */
 #define SHARD_INPUT_LITTLE 4096u
