@@ -11,6 +11,7 @@
 #include "proto/http_request.h"
 #include "shards/lws_adapter.h"
 #include "shards/reader.h"
+#include "shards/replay.h"
 #include "shards/sdk_session.h"
 #include "shards/settings.h"
 #include "shards/shard.h"
@@ -35,6 +36,7 @@ void connection_table_free(struct connection_table *table)
     slot_list_free(&table->doomed);
     slot_list_free(&table->resumed);
     slot_list_free(&table->overrun);
+    slot_list_free(&table->missed);
     slot_list_free(&table->paused);
 }
 
@@ -120,7 +122,7 @@ static void send_close(struct connection *connection, uint16_t code, const char 
 
 void connection_drained(struct connection *connection)
 {
-    if (connection->blocked || connection->output || connection->mid)
+    if (connection->blocked || connection->output || connection->mid || connection->replay)
         return;
     switch ((enum connection_state)connection->state) {
     case CONNECTION_OPEN:
@@ -184,6 +186,7 @@ static void leave_all(struct connection *connection, enum drop_reason drop)
         member_drop_lags(&connection->members[i], drop);
     }
     connection->mid = NULL;
+    replay_end(connection);
 }
 
 /* What a client had sent does not matter any more, but its close frame does. */
@@ -416,18 +419,27 @@ static void flush_resumed(struct shard *shard)
         shard_again(shard);
 }
 
+static void close_listed(struct shard *shard, struct slot_list *list, uint16_t code,
+                         const char *reason, enum close_reason end, enum drop_reason drop)
+{
+    for (uint32_t i = 0; i < list->count; i++) {
+        struct connection *connection = slot_table_get(&shard->connections.slots, list->refs[i]);
+
+        if (connection)
+            connection_close(connection, code, reason, end, drop);
+    }
+    list->count = 0;
+}
+
 void connection_turn(struct shard *shard)
 {
     struct connection_table *table = &shard->connections;
 
+    /* First, since nothing may follow what they would miss. */
+    close_listed(shard, &table->missed, 3010, "insufficient state", CLOSE_INSUFFICIENT_STATE,
+                 DROP_CLOSED);
     flush_resumed(shard);
-    for (uint32_t i = 0; i < table->overrun.count; i++) {
-        struct connection *connection = slot_table_get(&table->slots, table->overrun.refs[i]);
-
-        if (connection)
-            connection_close(connection, 3008, "slow", CLOSE_SLOW, DROP_SLOW);
-    }
-    table->overrun.count = 0;
+    close_listed(shard, &table->overrun, 3008, "slow", CLOSE_SLOW, DROP_SLOW);
     if (connection_can_go_on(shard)) {
         struct slot_list paused = slot_list_take(&table->paused);
 

@@ -36,6 +36,7 @@
 
 struct lws;
 struct reader;
+struct replay;
 struct sdk_session;
 struct shard;
 
@@ -89,6 +90,7 @@ struct connection {
     uint32_t pong_ticks;
     struct member *mid;         /* the kernel has begun a frame of this member's group */
     struct output *output;      /* NULL: nothing of its own to send */
+    struct replay *replay;      /* NULL: nothing to recover */
     struct reader *reader;      /* NULL: between messages */
     struct sdk_session *sdk;    /* of a Centrifuge client; NULL: a raw one */
     struct position *positions; /* JOINING with hello=1: one per member */
@@ -105,6 +107,7 @@ struct connection_table {
     struct slot_list doomed;  /* to be destroyed */
     struct slot_list resumed; /* have a lag, and a socket that may take it: their turn comes */
     struct slot_list overrun; /* past their backlog: to be closed as slow */
+    struct slot_list missed;  /* would miss a message that they have a position for: likewise */
     struct slot_list paused;  /* their frames wait until commands need not wait */
 };
 

@@ -9,41 +9,61 @@
 #include "shards/connection.h"
 #include "shards/epoch.h"
 #include "shards/reader.h"
+#include "shards/replay.h"
 #include "shards/sdk_session.h"
+#include "shards/settings.h"
 #include "shards/shard.h"
 
 static int join_one(struct connection *connection, const char *name, size_t size,
-                    struct name_view user)
+                    const struct join_wish *wish)
 {
     struct shard *shard = connection->shard;
     struct member *member = &connection->members[connection->member_count];
-    struct join_wish wish = {.form = FORM_RAW, .user = user};
     struct named key = {group_name_hash(name, size, shard->world->hash_key), (uint32_t)size,
                         (char *)name};
 
     member->connection = connection;
-    if (group_join(&shard->groups, member, &key, connection->member_count, &wish))
+    if (group_join(&shard->groups, member, &key, connection->member_count, wish))
         return ERR_NOMEM;
     connection->member_count++;
     connection->joins_open++;
     return 0;
 }
 
+static struct join_recovery recovery_of(const struct ws_target *target)
+{
+    return (struct join_recovery){
+        .want = target->since == WS_SINCE_NONE  ? RECOVER_NONE
+                : target->since == WS_SINCE_NOW ? RECOVER_NOW
+                                                : RECOVER_SINCE,
+        .must = target->since != WS_SINCE_NONE,
+        .epoch = epoch_read(target->epoch, strlen(target->epoch)),
+        .offset = target->offset,
+    };
+}
+
 static int join_all(struct connection *connection, const struct ws_target *target)
 {
-    struct name_view user = {target->user, (uint32_t)strlen(target->user)};
+    struct join_wish wish = {
+        .form = FORM_RAW,
+        .positioned = target->since != WS_SINCE_NONE,
+        .user = {target->user, (uint32_t)strlen(target->user)},
+        .recovery = recovery_of(target),
+    };
     char group[sizeof("user:") + GROUP_NAME_MAX + 1];
 
     for (uint32_t i = 0; i < target->group_count; i++)
-        if (join_one(connection, target->groups[i].bytes, target->groups[i].size, user))
+        if (join_one(connection, target->groups[i].bytes, target->groups[i].size, &wish))
             return ERR_NOMEM;
+    if (target->since != WS_SINCE_NONE)
+        return 0; /* its group is the only one */
     if (target->has_user) {
         int size = snprintf(group, sizeof(group), "user:%s", target->user);
 
-        if (join_one(connection, group, (size_t)size, user))
+        if (join_one(connection, group, (size_t)size, &wish))
             return ERR_NOMEM;
     }
-    return join_one(connection, GROUP_EVERYONE, GROUP_EVERYONE_BYTES, user);
+    return join_one(connection, GROUP_EVERYONE, GROUP_EVERYONE_BYTES, &wish);
 }
 
 void connection_join(struct connection *connection, const struct ws_target *target)
@@ -55,13 +75,6 @@ void connection_join(struct connection *connection, const struct ws_target *targ
     connection->state = CONNECTION_JOINING;
     connection->no_echo = target->no_echo;
     connection->hello = target->hello;
-    if (target->since != WS_SINCE_NONE) {
-        /* No namespace keeps history: the position cannot be had. */
-        connection_opened(connection);
-        connection_close(connection, 3010, "insufficient state", CLOSE_INSUFFICIENT_STATE,
-                         DROP_CLOSED);
-        return;
-    }
     connection->members = calloc(count, sizeof(*connection->members));
     if (target->hello)
         connection->positions = calloc(count, sizeof(*connection->positions));
@@ -119,15 +132,46 @@ static void open_connection(struct connection *connection)
         wheel_add(wheel, &connection->deadline, ping_ticks - (wheel->now - connection->seen));
     else
         wheel_remove(&connection->deadline);
-    if (!connection->blocked)
+    if (connection->replay) /* many may come back together: each has its turn */
+        slot_list_add(&connection->shard->connections.resumed, connection->ref);
+    else if (!connection->blocked)
         connection_flush(connection);
     if (connection->state == CONNECTION_OPEN)
         reader_resume(connection);
 }
 
-void connection_joined(struct connection *connection, const struct record_joined *joined)
+static void lack_state(struct connection *connection)
+{
+    connection_opened(connection);
+    connection_close(connection, 3010, "insufficient state", CLOSE_INSUFFICIENT_STATE, DROP_CLOSED);
+}
+
+/* A home has refused. */
+static void join_refused(struct connection *connection, const struct record_joined *joined)
 {
     char reason[sizeof("group full: ") + GROUP_NAME_MAX];
+
+    switch ((enum join_outcome)joined->outcome) {
+    case JOIN_GROUP_FULL:
+        snprintf(reason, sizeof(reason), "group full: %.*s", (int)joined->head.name_bytes,
+                 joined->name);
+        connection_count_refusal(connection, CONNECTION_GROUP_FULL);
+        connection_close(connection, 1013, reason, CLOSE_NOT_ALLOWED, DROP_CLOSED);
+        break;
+    case JOIN_INSUFFICIENT_STATE:
+        lack_state(connection);
+        break;
+    case JOIN_OVERLOADED:
+    case JOIN_OK:
+        connection_count_refusal(connection, CONNECTION_OVERLOADED);
+        connection_close(connection, 1013, "try again later", CLOSE_NOT_ALLOWED, DROP_CLOSED);
+        break;
+    }
+}
+
+void connection_joined(struct connection *connection, const struct record_joined *joined)
+{
+    struct history_range *range = joined->range;
 
     if (connection->sdk) {
         sdk_session_joined(connection, joined);
@@ -135,20 +179,21 @@ void connection_joined(struct connection *connection, const struct record_joined
     }
     if (connection->state != CONNECTION_JOINING)
         return;
-    if (joined->outcome == JOIN_GROUP_FULL) {
-        snprintf(reason, sizeof(reason), "group full: %.*s", (int)joined->head.name_bytes,
-                 joined->name);
-        connection_count_refusal(connection, CONNECTION_GROUP_FULL);
-        connection_close(connection, 1013, reason, CLOSE_NOT_ALLOWED, DROP_CLOSED);
+    if (joined->outcome != JOIN_OK) {
+        join_refused(connection, joined);
         return;
     }
-    if (joined->outcome != JOIN_OK) {
-        connection_count_refusal(connection, CONNECTION_OVERLOADED);
-        connection_close(connection, 1013, "try again later", CLOSE_NOT_ALLOWED, DROP_CLOSED);
+    if (range && range->bytes > connection->shard->settings->limits.recovery_bytes) {
+        lack_state(connection);
+        return;
+    }
+    if (range && replay_begin(connection, range)) {
+        connection_doom(connection, CLOSE_LOST);
         return;
     }
     if (connection->positions)
-        connection->positions[joined->member] = (struct position){joined->epoch, joined->offset};
+        connection->positions[joined->member] =
+            (struct position){joined->epoch, joined->offset - (range ? range->count : 0)};
     if (--connection->joins_open == 0)
         open_connection(connection);
 }

@@ -1,5 +1,6 @@
 /* What goes out to a client: the rest of a frame that the kernel has begun, the connection's own
- * bytes, what is critical, and the rest, in this order and each at a frame's end. */
+ * bytes, what it recovers, what is critical, and the rest, in this order and each at a frame's
+ * end. */
 #include "shards/connection.h"
 
 #include <assert.h>
@@ -10,6 +11,7 @@
 
 #include "shards/group_flush.h"
 #include "shards/lws_adapter.h"
+#include "shards/replay.h"
 #include "shards/shard.h"
 
 #define PIECES      64
@@ -152,30 +154,43 @@ bool connection_clogged(const struct connection *connection)
     return output && output->size - output->sent > OUTPUT_MAX;
 }
 
-void connection_carry_frame(struct connection *connection)
+/* Puts bytes before the own ones: none of those has been begun, or no frame would be under way.
+ * False: the connection is doomed. */
+static bool output_put_first(struct connection *connection, const uint8_t *bytes, size_t size)
 {
-    struct member *member = connection->mid;
-    size_t size;
-
-    if (!member)
-        return;
-    struct lag *lag = member->lags[connection->mid_log];
-    const uint8_t *rest = log_cursor_frame_rest(&lag->cursor, &size);
-
-    connection->mid = NULL;
     if (output_reserve(connection, size)) {
         connection_doom(connection, CLOSE_LOST);
-        return;
+        return false;
     }
     struct output *output = connection->output;
     uint32_t waiting = output->size - output->sent;
 
-    /* Before own bytes: none of them has been begun, or the frame would not be under way. */
     memmove(output->bytes + size, output->bytes + output->sent, waiting);
-    memcpy(output->bytes, rest, size);
+    memcpy(output->bytes, bytes, size);
     output->sent = 0;
     output->size = (uint32_t)size + waiting;
-    output->carried = (uint32_t)size;
+    return true;
+}
+
+void connection_carry_frame(struct connection *connection)
+{
+    struct member *member = connection->mid;
+    const uint8_t *rest;
+    size_t size;
+
+    if (!member) {
+        rest = replay_frame_rest(connection, &size);
+        if (size && output_put_first(connection, rest, size))
+            replay_end(connection);
+        return;
+    }
+    struct lag *lag = member->lags[connection->mid_log];
+
+    rest = log_cursor_frame_rest(&lag->cursor, &size);
+    connection->mid = NULL;
+    if (!output_put_first(connection, rest, size))
+        return;
+    connection->output->carried = (uint32_t)size;
     log_cursor_advance(&lag->cursor, size);
 }
 
@@ -266,10 +281,10 @@ void connection_flush(struct connection *connection)
     connection->blocked = connection->writable = false;
     if (connection->mid && !member_send(connection->mid, connection->mid_log, true, &share))
         return;
-    if (!output_flush(connection))
+    if (!replay_send(connection, true, &share) || !output_flush(connection))
         return;
     if (connection->state == CONNECTION_OPEN || connection->state == CONNECTION_FINISHING) {
-        if (!lags_flush(connection, &share))
+        if (!replay_send(connection, false, &share) || !lags_flush(connection, &share))
             return;
         for (unsigned i = 0; i < connection->member_count; i++) {
             struct member *member = &connection->members[i];

@@ -139,6 +139,7 @@ int group_join(struct group_table *groups, struct member *member, const struct n
     member->group = group;
     member->state = MEMBER_JOINING;
     member->held = wish->held;
+    member->positioned = wish->positioned;
     raw->joining++;
 
     struct record_join *join =
@@ -169,6 +170,7 @@ static int entry_add(struct group *group, struct member *member, uint32_t flags)
     group->entries[member->index] = (struct entry){member, member->connection->fd, flags};
     if (!(flags & ENTRY_JOINING))
         group->joined++;
+    group->positioned += member->positioned;
     return 0;
 }
 
@@ -179,6 +181,7 @@ static void entry_remove(struct group *group, const struct member *member)
     assert(entry->member == member);
     if (!(entry->flags & ENTRY_JOINING))
         group->joined--;
+    group->positioned -= member->positioned;
     *entry = group->entries[--group->count];
     entry->member->index = member->index;
     if (group->room > 64 && group->count < group->room / 4) {
@@ -254,6 +257,8 @@ void group_joined(struct group_table *groups, const struct record_joined *joined
     if (member && (!member->group || member->group->raw != group ||
                    (member->state != MEMBER_JOINING && member->state != MEMBER_CRITICAL)))
         member = NULL; /* it has left meanwhile */
+    if (member && member->state == MEMBER_JOINING && !joined->has_history)
+        member->positioned = false;
     if (joined->outcome != JOIN_OK) {
         if (member)
             member_forget(member);

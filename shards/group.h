@@ -67,6 +67,7 @@ struct group {
     struct entry *entries;
     uint32_t count, room;  /* of entries */
     uint32_t joined;       /* entries that get both logs: those without ENTRY_JOINING */
+    uint32_t positioned;   /* entries whose member has a position */
     uint32_t joining;      /* joins in any form that the home has not answered; the raw form's */
     uint32_t lags;         /* members behind, those that left and still get their rest included */
     uint8_t category;      /* enum group_category */
@@ -108,7 +109,7 @@ struct member {
     uint32_t index;              /* in the group's entries, while CRITICAL or JOINED */
     uint8_t state;               /* enum member_state */
     bool held;                   /* ENTRY_HELD; its lags stay where they are */
-    bool positioned;             /* sees every message or is closed 3010; set before the join */
+    bool positioned;             /* sees every message or is closed 3010 */
     struct lag *lags[LOG_KINDS]; /* NULL: keeps up */
 };
 
@@ -139,6 +140,7 @@ void group_table_free(struct group_table *groups);
 struct join_wish {
     enum group_form form;
     bool held;                     /* until member_release() */
+    bool positioned;               /* where there is a history: every message or 3010 */
     struct name_view user;         /* who it is, where that is known */
     struct join_recovery recovery; /* of the past */
 };

@@ -133,6 +133,28 @@ static void member_skip(struct group *group, struct member *member, enum drop_re
     counter_add(&member->connection->shard->counters->drops[reason], dropped);
 }
 
+/* Would have to leave out a message that the member has a position for: it is closed instead. */
+static void member_misses(const struct member *member)
+{
+    const struct connection *connection = member->connection;
+
+    slot_list_add(&connection->shard->connections.missed, connection->ref);
+}
+
+/* Those with a position would miss the next message, or get it out of its place: they get nothing
+ * more. */
+static void positioned_miss(const struct group *group)
+{
+    for (uint32_t i = 0; group->positioned && i < group->count; i++) {
+        struct member *member = group->entries[i].member;
+
+        if (!member->positioned)
+            continue;
+        member_flag(member, ENTRY_BLOCKED, 0);
+        member_misses(member);
+    }
+}
+
 /* A member is behind: does what its namespace says of slow members. */
 static void member_judge(struct group *group, struct member *member)
 {
@@ -147,14 +169,16 @@ static void member_judge(struct group *group, struct member *member)
             slot_list_add(&connection->shard->connections.overrun, connection->ref);
         break;
     case SLOW_SKIP:
-        if (past)
+        if (past && !member->positioned)
             member_skip(group, member, DROP_SKIP);
         break;
     case SLOW_LATEST:
-        if (connection->blocked)
+        if (connection->blocked && !member->positioned)
             member_skip(group, member, DROP_LATEST);
         break;
     }
+    if (past && member->positioned && group->settings->slow_consumer != SLOW_CLOSE)
+        member_misses(member);
 }
 
 /* Groups with something to flush */
@@ -238,6 +262,10 @@ static void skip_low(struct group_table *groups, struct group *group, const stru
             backlog -= bytes; /* of the message itself */
         if (member == sender || (entry->flags & ENTRY_JOINING) || backlog <= half)
             continue;
+        if (member->positioned) {
+            member_misses(member); /* with the message behind what it waits for */
+            continue;
+        }
         member_skip_frame(group, member, LOG_NORMAL, position);
         counter_add(&groups->shard->counters->drops[DROP_LOW], 1);
     }
@@ -265,7 +293,10 @@ static void group_append(struct group_table *groups, struct group *group,
 
     if (sender || low)
         group_flush(groups, group);
+    if (deliver->critical) /* where history has been turned off: it would overtake */
+        positioned_miss(group);
     if (!payload || group_log_append(log, &groups->segments, payload)) {
+        positioned_miss(group);
         counter_add(&groups->shard->counters->drops[DROP_SLOW], here);
         return;
     }

@@ -263,7 +263,8 @@ static struct home_shard *group_shard(struct home_group *group, uint32_t shard)
 static struct record_joined *send_joined(struct home *home, uint32_t to,
                                          const struct record_join *join, enum outbox_queue queue,
                                          enum joined_by by, enum join_outcome outcome,
-                                         const struct home_group *group)
+                                         const struct home_group *group,
+                                         const struct home_recovered *got)
 {
     struct named name = record_name(join, join->name);
     struct record_joined *joined =
@@ -274,7 +275,8 @@ static struct record_joined *send_joined(struct home *home, uint32_t to,
     joined->by = (uint8_t)by;
     joined->outcome = (uint8_t)outcome;
     joined->joins = join->joins;
-    joined->has_history = joined->recovered = false;
+    joined->has_history = got->has_history;
+    joined->recovered = got->recovered;
     joined->epoch = group ? group->epoch : EPOCH_NONE;
     joined->offset = group ? group->offset : 0;
     joined->range = NULL;
@@ -334,14 +336,10 @@ void home_join(struct home *home, uint32_t source, const struct record_join *joi
     else
         outcome = count_in(home, group, source, join);
     if (outcome == JOIN_OK && source != home->shard->index) {
-        send_joined(home, source, join, OUTBOX_CRITICAL, JOINED_CRITICAL, outcome, group);
+        send_joined(home, source, join, OUTBOX_CRITICAL, JOINED_CRITICAL, outcome, group, &got);
         last = JOINED_NORMAL;
     }
-    struct record_joined *joined =
-        send_joined(home, source, join, OUTBOX_NORMAL, last, outcome, group);
-    joined->has_history = got.has_history;
-    joined->recovered = got.recovered;
-    joined->range = got.range;
+    send_joined(home, source, join, OUTBOX_NORMAL, last, outcome, group, &got)->range = got.range;
     if (outcome == JOIN_OK)
         home_presence_joined(home, group, source, join->connection, join_user(join));
 }

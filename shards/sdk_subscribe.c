@@ -24,6 +24,7 @@ static int join(struct connection *connection, const char *name, size_t size, bo
         .form = session->format == SDK_JSON ? (joins ? FORM_JSON_JOINS : FORM_JSON)
                                             : (joins ? FORM_PROTOBUF_JOINS : FORM_PROTOBUF),
         .held = true,
+        .positioned = true,
         .user = {session->user, (uint32_t)strlen(session->user)},
         .recovery = *recovery,
     };
@@ -219,7 +220,6 @@ static void connect_joined(struct connection *connection, const struct record_jo
         *start = start_of(joined, start->was_recovering, start->asked);
         if (start->range)
             history_range_ref(start->range);
-        connection->members[joined->member].positioned = joined->has_history;
     } else {
         session->refused = true;
     }
@@ -328,7 +328,6 @@ static void subscribe_joined(struct connection *connection, const struct record_
             sdk_error(connection, command, SDK_ERROR_UNRECOVERABLE);
         } else {
             sdk_check(connection, error);
-            member->positioned = joined->has_history;
             sdk_flush(connection);
             release(connection);
         }
