@@ -57,6 +57,13 @@ export class Client {
     return client;
   }
 
+  /** Joins one group with a position, `now` or {epoch, offset}; as join() it waits for the hello. */
+  static async since(engine, group, position, options = {}) {
+    const since = position === 'now' ? 'now' : `${position.epoch}:${position.offset}`;
+    const client = await Client.open(engine, `/ws/${group}?since=${since}&hello=1`, { ...options, hello: true });
+    return client.joined();
+  }
+
   /** `count` clients joined in one group each: group(i) names it. */
   static joinMany(engine, count, group, options) {
     const numbers = Array.from({ length: count }, (_, i) => i);
