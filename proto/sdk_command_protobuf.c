@@ -1,9 +1,9 @@
 /* Commands in Protobuf, read by hand.
  *
- * Why not libprotobuf-c, which packs the replies: to it a string ends at its first NUL byte, so that
- * "g\0x" would pass for "g"; it does not look at UTF-8, refuses tags and lengths of more than five
- * bytes, forgets scalars where it merges messages, and copies even what it is to skip: two bytes of
- * an empty map entry become 80. It takes three times as long, too (bench/micro_sdk). */
+ * Why not libprotobuf-c, which packs the replies: to it a string ends at its first NUL byte, so
+ * that "g\0x" would pass for "g"; it does not look at UTF-8, refuses tags and lengths of more than
+ * five bytes, forgets scalars where it merges messages, and copies even what it is to skip: two
+ * bytes of an empty map entry become 80. It takes three times as long, too (bench/micro_sdk). */
 #include <string.h>
 
 #include "proto/sdk_decode.h"
