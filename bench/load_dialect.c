@@ -4,7 +4,8 @@
 #include <string.h>
 
 static const struct dialect *const dialects[] = {
-    &dialect_msgpack, &dialect_websocket, &dialect_nchan, &dialect_nats, &dialect_mqtt,
+    &dialect_msgpack, &dialect_sdk_json, &dialect_sdk_protobuf, &dialect_websocket,
+    &dialect_nchan,   &dialect_nats,     &dialect_mqtt,
 };
 
 #define DIALECTS (sizeof(dialects) / sizeof(dialects[0]))
@@ -15,6 +16,27 @@ const struct dialect *dialect_find(const char *name)
         if (strcmp(dialects[i]->name, name) == 0)
             return dialects[i];
     return NULL;
+}
+
+int dialect_set_parse(struct dialect_set *set, const char *names)
+{
+    char name[32];
+
+    set->count = 0;
+    for (;;) {
+        size_t size = strcspn(names, ",");
+
+        if (set->count == DIALECT_SET_MAX || size >= sizeof(name))
+            return -1;
+        memcpy(name, names, size);
+        name[size] = 0;
+        set->dialects[set->count] = dialect_find(name);
+        if (!set->dialects[set->count++])
+            return -1;
+        if (!names[size])
+            return 0;
+        names += size + 1;
+    }
 }
 
 void dialect_list(FILE *out)
@@ -32,11 +54,11 @@ int dialect_path(const struct dialect *dialect, char *out, size_t room, const ch
     return n < 0 || (size_t)n >= room ? -1 : n;
 }
 
-size_t client_frame_head(uint8_t head[CLIENT_HEAD_MAX], uint64_t size)
+size_t client_frame_head(uint8_t head[CLIENT_HEAD_MAX], uint8_t first, uint64_t size)
 {
     size_t at = 2;
 
-    head[0] = 0x82;
+    head[0] = first;
     if (size < 126) {
         head[1] = (uint8_t)(0x80 | size);
     } else {

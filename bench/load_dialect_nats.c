@@ -6,6 +6,7 @@
 
 #include "bench/load_dialect.h"
 
+#define PONG           "PONG\r\n"
 #define LINE_MAX_BYTES 8192 /* INFO is the longest */
 #define CONNECT                                                                       \
     "CONNECT {\"verbose\":false,\"pedantic\":false,\"echo\":false,\"name\":\"load\"," \
@@ -104,7 +105,8 @@ const struct dialect dialect_nats = {
     .path = "/",
     .join = join,
     .packet = take_packet,
-    .pong = "PONG\r\n",
+    .pong = PONG,
+    .pong_size = sizeof(PONG) - 1,
     .greet = greet,
     .head = head,
     .tail = "\r\n",

@@ -10,7 +10,7 @@
 static int head(char *out, size_t room, const char *group, size_t payload)
 {
     uint8_t bytes[CLIENT_HEAD_MAX];
-    size_t size = client_frame_head(bytes, payload);
+    size_t size = client_frame_head(bytes, BINARY_FRAME, payload);
 
     if (!group)
         return 0;

@@ -26,11 +26,12 @@ static json_t *connect_json(const struct connect_result *connect)
 
 static json_t *faults_json(const struct faults *faults)
 {
-    return json_pack(
-        "{s:I, s:I, s:I, s:I, s:I, s:I, s:I}", "lost", (json_int_t)faults->lost, "repeated",
-        (json_int_t)faults->repeated, "reordered", (json_int_t)faults->reordered, "misdelivered",
-        (json_int_t)faults->misdelivered, "corrupted", (json_int_t)faults->corrupted, "unexpected",
-        (json_int_t)faults->unexpected, "closed", (json_int_t)faults->closed);
+    return json_pack("{s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I}", "lost", (json_int_t)faults->lost,
+                     "repeated", (json_int_t)faults->repeated, "reordered",
+                     (json_int_t)faults->reordered, "misdelivered",
+                     (json_int_t)faults->misdelivered, "corrupted", (json_int_t)faults->corrupted,
+                     "unexpected", (json_int_t)faults->unexpected, "closed",
+                     (json_int_t)faults->closed, "unrecovered", (json_int_t)faults->unrecovered);
 }
 
 static json_t *server_json(const struct measurement *m)

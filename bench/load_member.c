@@ -8,7 +8,6 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#define DATA_FRAME     0x82 /* binary, final */
 #define FRAME_HEAD_MAX 10   /* from a server: no mask */
 #define ANSWER_MAX     4096 /* no server's 101 is longer */
 
@@ -48,17 +47,28 @@ int member_answer(const uint8_t *bytes, size_t size)
     return (int)(end + 4 - bytes);
 }
 
-bool member_join(struct member *member, const struct dialect *dialect, const char *group,
+static struct dialect_position *position_of(const struct member *member, const struct tally *tally)
+{
+    return tally->positions ? &tally->positions[member - tally->members] : NULL;
+}
+
+bool member_join(struct member *member, const struct tally *tally, const char *group,
                  uint32_t number)
 {
+    const struct dialect *dialect = tally->dialect;
+    const struct dialect_position *since = position_of(member, tally);
     uint8_t frame[CLIENT_HEAD_MAX + DIALECT_ROOM];
     char text[DIALECT_ROOM];
-    int size = dialect->join(text, sizeof(text), group, number);
     size_t head;
+    int size;
 
+    if (since && since->epoch[0])
+        size = dialect->rejoin(text, sizeof(text), group, since);
+    else
+        size = dialect->join(text, sizeof(text), group, number);
     if (size < 0)
         return false;
-    head = client_frame_head(frame, (uint64_t)size);
+    head = client_frame_head(frame, dialect_frame(dialect), (uint64_t)size);
     memcpy(frame + head, text, (size_t)size);
     member->state = MEMBER_JOINING;
     /* The first bytes that it sends after its request: the socket takes all of them. */
@@ -108,13 +118,68 @@ static void answer_ping(const struct member *member, const uint8_t *payload, siz
 }
 
 /* Says what the server wants to hear now and then, in a frame of its own. */
-static void send_pong(const struct member *member, const char *pong)
+static void send_pong(const struct member *member, const struct dialect *dialect)
 {
     uint8_t frame[CLIENT_HEAD_MAX + 32];
-    size_t size = strlen(pong), head = client_frame_head(frame, size);
+    size_t size = dialect->pong_size;
+    size_t head = client_frame_head(frame, dialect_frame(dialect), size);
 
-    memcpy(frame + head, pong, size);
+    memcpy(frame + head, dialect->pong, size);
     (void)!send(member->fd, frame, head + size, MSG_NOSIGNAL | MSG_DONTWAIT);
+}
+
+/* The server says that the member is in. Where positions are kept, it goes on from there after a
+ * cut: what it has taken of the history itself is already counted in. */
+static void take_joined(struct member *member, struct tally *tally, const struct packet *packet)
+{
+    struct dialect_position *position = position_of(member, tally);
+
+    if (member->state != MEMBER_JOINING)
+        return;
+    member->state = MEMBER_OPEN;
+    if (!position)
+        return;
+    if (position->epoch[0] && !packet->recovered)
+        tally->faults.unrecovered++;
+    if (!packet->recovered)
+        position->offset = packet->offset;
+    snprintf(position->epoch, sizeof(position->epoch), "%.*s", (int)packet->epoch_size,
+             (const char *)packet->epoch);
+}
+
+/* Whose packets are taken, and when they were read. */
+struct taking {
+    struct member *member;
+    struct tally *tally;
+    uint64_t now_ns;
+};
+
+static inline void take_packet(const struct taking *taking, const struct packet *packet)
+{
+    struct member *member = taking->member;
+    struct tally *tally = taking->tally;
+
+    switch (packet->kind) {
+    case PACKET_MESSAGE:
+        take_message(member, tally, packet->payload, packet->size, taking->now_ns);
+        tally->replayed += member->state == MEMBER_JOINING;
+        if (tally->positions && packet->offset)
+            position_of(member, tally)->offset = packet->offset;
+        break;
+    case PACKET_JOINED:
+        take_joined(member, tally, packet);
+        break;
+    case PACKET_PING:
+        send_pong(member, tally->dialect);
+        break;
+    case PACKET_OTHER:
+        break;
+    }
+}
+
+static void sink(void *context, const struct packet *packet)
+{
+    take_packet(context, packet);
 }
 
 /* The packets of a data frame. Returns how many of its last bytes are a packet's beginning whose
@@ -122,27 +187,22 @@ static void send_pong(const struct member *member, const char *pong)
 static int64_t take_packets(struct member *member, struct tally *tally, const uint8_t *bytes,
                             size_t size, uint64_t now_ns)
 {
-    const struct dialect *dialect = tally->dialect;
-    struct packet packet;
+    const struct taking taking = {member, tally, now_ns};
+    struct packet packet = {.kind = PACKET_OTHER};
 
     while (size > 0) {
-        int64_t n = dialect->packet(bytes, size, &packet);
+        int64_t n = tally->dialect->packet(bytes, size, &packet);
 
         if (n <= 0)
             return n < 0 ? -1 : (int64_t)size;
-        if (packet.kind == PACKET_MESSAGE)
-            take_message(member, tally, packet.payload, packet.size, now_ns);
-        else if (packet.kind == PACKET_JOINED && member->state == MEMBER_JOINING)
-            member->state = MEMBER_OPEN;
-        else if (packet.kind == PACKET_PING)
-            send_pong(member, dialect->pong);
+        take_packet(&taking, &packet);
         bytes += n;
         size -= (size_t)n;
     }
     return 0;
 }
 
-/* Any other frame than a whole binary one. False: the connection ends here. */
+/* Any other frame than a whole one of data. False: the connection ends here. */
 static bool take_other(struct member *member, struct tally *tally, uint8_t first,
                        const uint8_t *payload, size_t size)
 {
@@ -203,7 +263,7 @@ static int64_t put_head(uint8_t *bytes, size_t at, uint64_t length)
     if (at < 2 + wide)
         return -1;
     at -= 2 + wide;
-    bytes[at] = DATA_FRAME;
+    bytes[at] = BINARY_FRAME;
     bytes[at + 1] = (uint8_t)(wide == 0 ? length : wide == 2 ? 126 : 127);
     for (size_t i = 0; i < wide; i++)
         bytes[at + 2 + i] = (uint8_t)(length >> 8 * (wide - 1 - i));
@@ -231,10 +291,10 @@ static int64_t take_stream(struct member *member, struct tally *tally, uint8_t *
         first = frame[0];
         have = size - at - (size_t)head;
         have = have < length ? have : length;
-        if (first != DATA_FRAME && have < length)
+        if (first != BINARY_FRAME && have < length)
             break;
         at += (size_t)head + have;
-        if (first != DATA_FRAME) {
+        if (first != BINARY_FRAME) {
             if (!take_other(member, tally, first, frame + head, length))
                 return -1;
             memmove(bytes + at - cut, frame - cut, cut);
@@ -254,12 +314,14 @@ static int64_t take_stream(struct member *member, struct tally *tally, uint8_t *
 int64_t member_take(struct member *member, struct tally *tally, uint8_t *bytes, size_t size,
                     uint64_t now_ns)
 {
+    const struct dialect *dialect = tally->dialect;
+    struct taking taking = {member, tally, now_ns};
     size_t at = 0;
 
-    if (tally->dialect->packet)
+    if (dialect->packet)
         return take_stream(member, tally, bytes, size, now_ns);
     for (;;) {
-        const uint8_t *frame = bytes + at;
+        uint8_t *frame = bytes + at;
         uint64_t length;
         int head = frame_head(frame, size - at, &length);
 
@@ -267,10 +329,14 @@ int64_t member_take(struct member *member, struct tally *tally, uint8_t *bytes, 
             return -1;
         if (head == 0 || size - at - (size_t)head < length)
             return (int64_t)at;
-        if (frame[0] == DATA_FRAME)
-            take_message(member, tally, frame + head, length, now_ns);
-        else if (!take_other(member, tally, frame[0], frame + head, length))
+        if (frame[0] == dialect_frame(dialect)) {
+            if (!dialect->frame)
+                take_message(member, tally, frame + head, length, now_ns);
+            else if (dialect->frame(frame + head, length, sink, &taking) < 0)
+                return -1;
+        } else if (!take_other(member, tally, frame[0], frame + head, length)) {
             return -1;
+        }
         at += (size_t)head + length;
     }
 }

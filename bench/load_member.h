@@ -39,10 +39,13 @@ _Static_assert(sizeof(struct member) == 64, "a member is one cache line");
 /* What a worker counts of all its members. */
 struct tally {
     const struct dialect *dialect;
-    uint16_t run;       /* whose messages are this run's */
-    uint64_t delivered; /* messages, of any phase */
-    uint64_t bytes;     /* of payload */
-    uint64_t heard;     /* members that got at least one message */
+    const struct member *members;
+    struct dialect_position *positions; /* of each of them; NULL: they are not kept */
+    uint16_t run;                       /* whose messages are this run's */
+    uint64_t delivered;                 /* messages, of any phase */
+    uint64_t bytes;                     /* of payload */
+    uint64_t heard;                     /* members that got at least one message */
+    uint64_t replayed; /* messages that came before their member was in: of the group's history */
     struct faults faults;
     uint16_t close_code; /* of the first close frame that came unasked; 0: none */
     struct latency latency;
@@ -64,8 +67,9 @@ int64_t member_take(struct member *member, struct tally *tally, uint8_t *bytes, 
                     uint64_t now_ns);
 
 /* Subscribes, where the path of the request has not done it; until the server answers, the member
- * is MEMBER_JOINING. False: it cannot be sent. */
-bool member_join(struct member *member, const struct dialect *dialect, const char *group,
+ * is MEMBER_JOINING. Where positions are kept, it goes on from its own. False: it cannot be sent.
+ */
+bool member_join(struct member *member, const struct tally *tally, const char *group,
                  uint32_t number);
 
 /* Keeps `size` bytes (an incomplete frame) for the next read; false when out of memory. */

@@ -92,7 +92,7 @@ void options_init(struct options *options)
     (void)parse_address(&options->clients, "127.0.0.1:7480");
     (void)parse_address(&options->producers, "127.0.0.1:7481");
     (void)parse_address(&options->admin, "127.0.0.1:7482");
-    options->dialect = &dialect_msgpack;
+    options->protocols = (struct dialect_set){1, {&dialect_msgpack}};
     options->members = 1000;
     options->groups = 1;
     options->prefix = "load";
@@ -162,8 +162,7 @@ static int parse_one(struct options *options, int option, const char *text)
     case OPT_ADMIN:
         return parse_address(&options->admin, text);
     case OPT_PROTOCOL:
-        options->dialect = dialect_find(text);
-        return options->dialect ? 0 : -1;
+        return dialect_set_parse(&options->protocols, text);
     case OPT_PREFIX:
         options->prefix = text;
         return strlen(text) < 64 ? 0 : -1;
@@ -222,7 +221,7 @@ void options_help(const struct options *options, FILE *out)
             "  --admin HOST:PORT      where GET /stats is asked (%s)\n"
             "  --pid PID              the server's process: CPU time and memory of it and of all\n"
             "                         that it has started are measured\n"
-            "  --protocol NAME        of the server (msgpack): ",
+            "  --protocol NAME,...    that members speak, in turn (msgpack): ",
             options->clients.text, options->producers.text, options->admin.text);
     dialect_list(out);
     fputc('\n', out);

@@ -21,8 +21,8 @@ struct address {
 
 struct options {
     struct address clients, producers, admin;
-    const struct dialect *dialect;
-    pid_t pid; /* of the server, for CPU and memory; 0: not known */
+    struct dialect_set protocols; /* of the members, in turn; the first publishes */
+    pid_t pid;                    /* of the server, for CPU and memory; 0: not known */
 
     uint32_t members; /* of each group */
     uint32_t groups;

@@ -41,7 +41,7 @@ static int worker_init(struct worker *worker, struct pool *pool, unsigned index)
     worker->index = index;
     worker->epoll_fd = -1;
     worker->tally.run = config->run;
-    worker->tally.dialect = config->dialect;
+    worker->tally.dialect = config->protocols.dialects[index % config->protocols.count];
     worker->member_count =
         config->members / pool->worker_count + (index < config->members % pool->worker_count);
     worker->sample_stride = worker->member_count / WATCHED + 1;
@@ -52,6 +52,12 @@ static int worker_init(struct worker *worker, struct pool *pool, unsigned index)
     worker->members = calloc(worker->member_count + 1, sizeof(*worker->members));
     if (!worker->buffer || !worker->members)
         return -1;
+    worker->tally.members = worker->members;
+    if (config->recovers) {
+        worker->tally.positions = calloc(worker->member_count + 1, sizeof(struct dialect_position));
+        if (!worker->tally.positions)
+            return -1;
+    }
     for (uint32_t i = 0; i < worker->member_count; i++) {
         worker->members[i].fd = -1;
         worker->members[i].group =
@@ -64,6 +70,7 @@ static void pool_free(struct pool *pool)
 {
     for (unsigned i = 0; pool->workers && i < pool->worker_count; i++) {
         free(pool->workers[i].members);
+        free(pool->workers[i].tally.positions);
         free(pool->workers[i].buffer);
         if (pool->workers[i].wake_fd >= 0)
             close(pool->workers[i].wake_fd);
@@ -112,6 +119,8 @@ struct pool *pool_start(const struct pool_config *config)
         pool->worker_count = config->threads;
     if (pool->worker_count == 0)
         pool->worker_count = 1;
+    while (pool->worker_count % config->protocols.count)
+        pool->worker_count++;
     if (!pool->config.sources)
         pool->config.sources = (config->members + MEMBERS_PER_SOURCE - 1) / MEMBERS_PER_SOURCE;
     /* Only loopback has as many addresses as one likes. */
@@ -181,6 +190,16 @@ static void begin_connecting(struct worker *worker, void *arg)
 void pool_connect(struct pool *pool, uint32_t in_flight)
 {
     pool_each(pool, begin_connecting, &in_flight);
+}
+
+static void cut(struct worker *worker, void *arg)
+{
+    worker_cut(worker);
+}
+
+void pool_cut(struct pool *pool)
+{
+    pool_each(pool, cut, NULL);
 }
 
 struct pool_count pool_count(const struct pool *pool)
@@ -254,6 +273,7 @@ static void collect(struct worker *worker, void *arg)
     sum->tally.delivered += tally->delivered;
     sum->tally.bytes += tally->bytes;
     sum->tally.heard += tally->heard;
+    sum->tally.replayed += tally->replayed;
     faults_merge(&sum->tally.faults, &tally->faults);
     sum->tally.faults.lost += lost;
     if (!sum->tally.close_code)

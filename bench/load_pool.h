@@ -19,9 +19,10 @@
 
 struct pool_config {
     struct sockaddr_in server;
-    const struct dialect *dialect;
-    const char *host;            /* for the request's Host */
-    const struct groups *groups; /* borrowed; member i is in groups_of_member(groups, i) */
+    struct dialect_set protocols; /* worker i speaks the one of i's turn */
+    bool recovers;                /* a member that connects again goes on where it was */
+    const char *host;             /* for the request's Host */
+    const struct groups *groups;  /* borrowed; member i is in groups_of_member(groups, i) */
     uint32_t members;
     unsigned threads; /* 0: as many as the limit on open files asks for */
     uint32_t sources; /* local addresses to connect from; 0: as many as the members need */
@@ -61,6 +62,9 @@ void pool_each(struct pool *pool, pool_job job, void *arg);
 
 /* Begins to connect all members, `in_flight` at a time; pool_count() tells how far it is. */
 void pool_connect(struct pool *pool, uint32_t in_flight);
+
+/* Cuts all connections at once; they can then be connected again. What members have got counts. */
+void pool_cut(struct pool *pool);
 
 struct pool_count {
     uint64_t delivered, heard, open, failed;

@@ -126,7 +126,7 @@ struct producer *producer_open(const struct sockaddr_in *server, const struct di
 
     if (!producer)
         return NULL;
-    producer->dialect = dialect;
+    producer->dialect = dialect->producer ? dialect->producer : dialect;
     producer->groups = groups;
     producer->payload = payload;
     producer->fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
@@ -212,14 +212,14 @@ static int send_all(struct producer *producer, const uint8_t *bytes, size_t size
 int producer_send(struct producer *producer, const uint8_t *bytes, size_t size,
                   uint64_t *blocked_ns)
 {
-    const char *pong = producer->dialect->pong;
+    const struct dialect *dialect = producer->dialect;
 
     for (; producer->pongs; producer->pongs--)
-        if (send_all(producer, (const uint8_t *)pong, strlen(pong), blocked_ns) < 0)
+        if (send_all(producer, (const uint8_t *)dialect->pong, dialect->pong_size, blocked_ns) < 0)
             return -1;
     if (send_all(producer, bytes, size, blocked_ns) < 0)
         return -1;
-    return producer->dialect->answers_all ? producer_answers(producer) : 0;
+    return dialect->answers_all ? producer_answers(producer) : 0;
 }
 
 static void take_answer(struct producer *producer, const struct answer *answer)

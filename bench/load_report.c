@@ -87,6 +87,9 @@ static void print_faults(const struct run *run, const struct measurement *m)
     if (faults->closed)
         printf("  closed      %" PRIu64 " connections by the server, code %u\n", faults->closed,
                m->sum.tally.close_code);
+    if (faults->unrecovered)
+        printf("  unrecovered %" PRIu64 " connections were not given what they had missed\n",
+               faults->unrecovered);
     if (producer_refused(run->producer))
         printf("  refused     %" PRIu64 " messages: %s\n", producer_refused(run->producer),
                producer_error(run->producer));

@@ -23,7 +23,7 @@ int run_open(struct run *run, const char *scenario, const struct options *option
              const struct groups *groups)
 {
     struct pool_config config = {.server = options->clients.in,
-                                 .dialect = options->dialect,
+                                 .protocols = options->protocols,
                                  .host = options->clients.text,
                                  .groups = groups,
                                  .members = groups_members(groups),
@@ -199,8 +199,8 @@ int run_join(struct run *run)
     uint64_t members = groups_members(run->groups), everyone, heard = 0;
     uint64_t deadline = monotonic_ns() + JOIN_MAX_S * NS_PER_S;
 
-    run->producer = producer_open(&run->options->producers.in, run->options->dialect, run->groups,
-                                  run->options->payload);
+    run->producer = producer_open(&run->options->producers.in, run->options->protocols.dialects[0],
+                                  run->groups, run->options->payload);
     if (!run->producer)
         return -1;
     run->publisher = publisher_new(run->pool, run->producer);

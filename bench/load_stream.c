@@ -39,6 +39,7 @@ void faults_merge(struct faults *into, const struct faults *from)
     into->corrupted += from->corrupted;
     into->unexpected += from->unexpected;
     into->closed += from->closed;
+    into->unrecovered += from->unrecovered;
 }
 
 bool faults_none(const struct faults *faults)

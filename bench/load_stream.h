@@ -6,7 +6,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-/* What went wrong. Every count is of messages, but `closed` is of connections. */
+/* What went wrong. Every count is of messages, but the last two are of connections. */
 struct faults {
     uint64_t lost;         /* never came */
     uint64_t repeated;     /* came more than once */
@@ -15,6 +15,7 @@ struct faults {
     uint64_t corrupted;    /* not the bytes that were sent */
     uint64_t unexpected;   /* what nobody asked for: text, fragments, another run's messages */
     uint64_t closed;       /* connections that ended before the run did */
+    uint64_t unrecovered;  /* connections that were not given what they had missed */
 };
 
 struct stream {

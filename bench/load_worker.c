@@ -16,6 +16,7 @@
 #include "bench/load_pool.h"
 
 #define EVENTS_PER_TURN 512
+#define BUFFER_MAX      (64 << 20)
 #define FIRST_SOURCE    0x7f000002u /* 127.0.0.2 */
 
 static void publish(struct worker *worker)
@@ -70,7 +71,7 @@ static void member_over(struct worker *worker, struct member *member)
 static void send_request(struct worker *worker, struct member *member)
 {
     const struct pool_config *config = &worker->pool->config;
-    const struct dialect *dialect = config->dialect;
+    const struct dialect *dialect = worker->tally.dialect;
     char path[160], request[512];
     int size = dialect_path(dialect, path, sizeof(path), config->groups->names[member->group]);
 
@@ -140,6 +141,17 @@ void worker_connect(struct worker *worker, uint32_t limit)
     connect_more(worker);
 }
 
+void worker_cut(struct worker *worker)
+{
+    for (uint32_t i = 0; i < worker->member_count; i++) {
+        member_cut(&worker->members[i]);
+        worker->members[i].state = MEMBER_IDLE;
+    }
+    worker->connect_next = worker->connecting = 0;
+    atomic_store(&worker->shared.open, 0);
+    atomic_store(&worker->shared.failed, 0);
+}
+
 uint32_t worker_member_number(const struct worker *worker, uint32_t i)
 {
     return i * worker->pool->worker_count + worker->index;
@@ -183,15 +195,31 @@ static int64_t take_answer(struct worker *worker, struct member *member, uint8_t
     }
     if (answer == 0)
         return 0;
-    if (!config->dialect->join) {
+    if (!worker->tally.dialect->join) {
         member_opened(worker, member);
-    } else if (!member_join(member, config->dialect, config->groups->names[member->group],
+    } else if (!member_join(member, &worker->tally, config->groups->names[member->group],
                             worker_member_number(worker, (uint32_t)(member - worker->members)))) {
         note_failure(worker, "subscribing", "the request cannot be sent", 26);
         return -1;
     }
     used = take_frames(worker, member, bytes + answer, size - (size_t)answer, now_ns);
     return used < 0 ? used : used + answer;
+}
+
+/* A reply with all that a member has missed may be longer than what messages need. */
+static bool grow_buffer(struct worker *worker)
+{
+    size_t size = 2 * worker->buffer_size;
+    uint8_t *buffer;
+
+    if (!worker->tally.dialect->frame || size > BUFFER_MAX)
+        return false;
+    buffer = realloc(worker->buffer, size);
+    if (!buffer)
+        return false;
+    worker->buffer = buffer;
+    worker->buffer_size = size;
+    return true;
 }
 
 /* Takes `size` bytes from the buffer. False: the connection is over. */
@@ -208,11 +236,12 @@ static bool take_bytes(struct worker *worker, struct member *member, size_t size
         return false;
     if ((uint64_t)used == size)
         return member->carry_size == 0 || member_keep(member, NULL, 0);
-    if (used == 0 && size == worker->buffer_size) {
-        note_failure(worker, "frame", "longer than any message of this run", 35);
+    if (!member_keep(member, worker->buffer + used, size - (size_t)used))
         return false;
-    }
-    return member_keep(member, worker->buffer + used, size - (size_t)used);
+    if (used > 0 || size < worker->buffer_size || grow_buffer(worker))
+        return true;
+    note_failure(worker, "frame", "longer than any message of this run", 35);
+    return false;
 }
 
 /* Reads until the socket is empty: the events are edge-triggered. A frame that was cut is put in

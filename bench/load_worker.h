@@ -54,6 +54,9 @@ void *worker_main(void *arg);
 /* On the worker's thread: connects its members, `limit` at a time. */
 void worker_connect(struct worker *worker, uint32_t limit);
 
+/* On the worker's thread: cuts all its members, so that they can connect again. */
+void worker_cut(struct worker *worker);
+
 /* On the worker's thread: the number of the worker's i-th member in the whole run. */
 uint32_t worker_member_number(const struct worker *worker, uint32_t i);
 

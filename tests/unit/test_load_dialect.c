@@ -116,9 +116,10 @@ static void a_client_frame_has_the_length_it_says(void **state)
 {
     uint8_t head[CLIENT_HEAD_MAX];
 
-    assert_says((char *)head, (int)client_frame_head(head, 125), "\x82\xfd\0\0\0\0");
-    assert_says((char *)head, (int)client_frame_head(head, 126), "\x82\xfe\0\x7e\0\0\0\0");
-    assert_says((char *)head, (int)client_frame_head(head, 65536),
+    assert_says((char *)head, (int)client_frame_head(head, BINARY_FRAME, 125), "\x82\xfd\0\0\0\0");
+    assert_says((char *)head, (int)client_frame_head(head, BINARY_FRAME, 126),
+                "\x82\xfe\0\x7e\0\0\0\0");
+    assert_says((char *)head, (int)client_frame_head(head, BINARY_FRAME, 65536),
                 "\x82\xff\0\0\0\0\0\1\0\0\0\0\0\0");
 }
 
