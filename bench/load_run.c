@@ -11,8 +11,8 @@
 #include "bench/load_usage.h"
 
 #define CONNECT_MAX_S  120
-#define JOIN_MAX_S     20
-#define STALL_MAX_NS   (5 * NS_PER_S) /* nothing has come for so long: nothing will */
+#define JOIN_MAX_NS    (20 * NS_PER_S) /* nobody new has heard for so long */
+#define STALL_MAX_NS   (5 * NS_PER_S)  /* nothing has come for so long: nothing will */
 #define PROBE_WAIT_NS  (NS_PER_S / 5)
 #define QUIET_US       100000 /* the server has done what it puts off */
 #define EXTRA_US       20000  /* what comes too often comes soon */
@@ -134,7 +134,7 @@ static int probe(struct run *run)
 {
     struct schedule schedule = {.phase = PHASE_PROBE,
                                 .messages = run->groups->count,
-                                .seconds = JOIN_MAX_S,
+                                .seconds = (double)JOIN_MAX_NS / 1e9,
                                 .groups = run->groups->count};
 
     if (publisher_begin(run->publisher, &schedule) < 0)
@@ -197,7 +197,7 @@ static void begin_streams(struct worker *worker, void *arg)
 int run_join(struct run *run)
 {
     uint64_t members = groups_members(run->groups), everyone, heard = 0;
-    uint64_t deadline = monotonic_ns() + JOIN_MAX_S * NS_PER_S;
+    uint64_t progressed = monotonic_ns();
 
     run->producer = producer_open(&run->options->producers.in, run->options->protocols.dialects[0],
                                   run->groups, run->options->payload);
@@ -206,8 +206,13 @@ int run_join(struct run *run)
     run->publisher = publisher_new(run->pool, run->producer);
     if (!run->publisher)
         return -1;
-    while (heard < members && monotonic_ns() < deadline && probe(run) == 0)
-        heard = wait_heard(run);
+    while (heard < members && monotonic_ns() - progressed < JOIN_MAX_NS && probe(run) == 0) {
+        uint64_t now_heard = wait_heard(run);
+
+        if (now_heard > heard)
+            progressed = monotonic_ns();
+        heard = now_heard;
+    }
     progress_end(run);
     if (producer_error(run->producer)[0]) {
         fprintf(stderr, "shardcast-load: publishing: %s\n", producer_error(run->producer));

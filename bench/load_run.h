@@ -67,7 +67,7 @@ void run_close(struct run *run);
 int run_connect(struct run *run, struct connect_result *result);
 
 /* Publishes to every group until every member has heard of it: the 101 comes before the join, so
- * only then is everyone in. -1: someone has not heard in 20 s. */
+ * only then is everyone in. -1: nobody new has heard for 20 s, and not all have. */
 int run_join(struct run *run);
 
 /* Publishes and waits until all has arrived, or nothing more does. -1: it could not be done, and

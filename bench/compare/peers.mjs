@@ -13,9 +13,10 @@ import {
 import net from 'node:net';
 import os from 'node:os';
 import path from 'node:path';
-import { launch, startEngine, startUws } from '../runner/servers.mjs';
+import { launch, startEngine, startUws, stop } from '../runner/servers.mjs';
 
 const START_SECONDS = 15;
+const START_TRIES = 3;
 const sleep = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
 
 // A directory of its own for each program run; gone when this one ends.
@@ -80,52 +81,56 @@ async function listening(child, ports, name, errors) {
   }
 }
 
-// Starts a server that is told its ports in a configuration file: bench/peers/FILE with the names
-// between @ filled in.
-async function startConfigured({
-  root,
-  name,
-  file,
-  command,
-  args,
-  facts = {},
-  shared,
-  protocol,
-  cores,
-}) {
+// A configuration of bench/peers with the names between @ filled in, comments apart.
+function filledIn(template, values) {
+  return template.replace(/^[^#\n].*$/gm, (line) =>
+    line.replace(/@([A-Z_]+)@/g, (_, key) => values[key]),
+  );
+}
+
+// Starts a server that is told its ports in its configuration: `file` of bench/peers. `oneport`: members
+// and the publisher use the same.
+async function startOnce({ root, name, file, command, args, facts, oneport, protocol, cores }) {
   const directory = mkdtempSync(path.join(scratch, `${name}-`));
-  const ports = await freePorts(shared ? 1 : 2);
+  const ports = await freePorts(oneport ? 1 : 2);
   const [clients, producers] = [ports[0], ports.at(-1)];
-  const values = {
-    ...facts,
-    DIRECTORY: directory,
-    CLIENTS: `127.0.0.1:${clients}`,
-    PRODUCERS: `127.0.0.1:${producers}`,
-    CLIENTS_PORT: clients,
-    PRODUCERS_PORT: producers,
-  };
-  const template = readFileSync(path.join(root, 'bench/peers', file), 'utf8');
   const config = path.join(directory, path.basename(file));
+  const addresses = { clients: `127.0.0.1:${clients}`, producers: `127.0.0.1:${producers}` };
   writeFileSync(
     config,
-    template.replace(/^[^#\n].*$/gm, (line) =>
-      line.replace(/@([A-Z_]+)@/g, (_, key) => values[key]),
-    ),
+    filledIn(readFileSync(path.join(root, 'bench/peers', file), 'utf8'), {
+      ...facts,
+      DIRECTORY: directory,
+      CLIENTS: addresses.clients,
+      PRODUCERS: addresses.producers,
+      CLIENTS_PORT: clients,
+      PRODUCERS_PORT: producers,
+    }),
   );
   const child = launch(cores, command, args(config, directory), {
     stdio: ['ignore', 'ignore', 'pipe'],
   });
   let errors = '';
   child.stderr.on('data', (chunk) => (errors = (errors + chunk).slice(-2000)));
-  await listening(child, ports, name, () => errors);
-  return {
-    child,
-    pid: child.pid,
-    clients: values.CLIENTS,
-    producers: values.PRODUCERS,
-    admin: values.PRODUCERS,
-    protocol,
-  };
+  const server = { child, pid: child.pid, ...addresses, admin: addresses.producers, protocol };
+  try {
+    await listening(child, ports, name, () => errors);
+  } catch (error) {
+    await stop(server);
+    throw error;
+  }
+  return server;
+}
+
+// Somebody else may take a port between the search for it and the start: then another one is tried.
+async function startConfigured(how) {
+  for (let tries = 1; ; tries++) {
+    try {
+      return await startOnce(how);
+    } catch (error) {
+      if (tries === START_TRIES) throw error;
+    }
+  }
 }
 
 const nchanModule = '/usr/lib/nginx/modules/ngx_nchan_module.so';
@@ -203,7 +208,7 @@ function nchan({ root }) {
         command,
         args: (config, directory) => ['-e', 'stderr', '-p', directory, '-c', config],
         facts: { MODULE: nchanModule },
-        shared: true,
+        oneport: true,
         protocol: 'nchan',
         cores,
       }),

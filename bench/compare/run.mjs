@@ -23,7 +23,7 @@ libnginx-mod-nchan, nats-server, mosquitto and gnuplot-nox; uWebSockets is insta
 from npm under build/peers.
 
   --rounds N        rounds of each case (5)
-  --seconds N       of measuring in each round (2)
+  --seconds N       of measuring in each round (1.5)
   --quick           1 round of 0.5 s: a look, not a measurement
   --cases A,B       only these cases (--list shows them)
   --peers X,Y       only these peers: uws, nchan, nats, mosquitto; none: Shardcast alone
@@ -98,7 +98,7 @@ const setup = {
   engine: path.join(bin, 'shardcastd'),
   generator: path.join(bin, 'shardcast-load'),
   rounds: number(options.rounds ?? (options.quick ? 1 : 5), 'rounds', 1),
-  seconds: number(options.seconds ?? (options.quick ? 0.5 : 2), 'seconds', 0.1),
+  seconds: number(options.seconds ?? (options.quick ? 0.5 : 1.5), 'seconds', 0.1),
   patient: number(options.patient, 'patient', 0),
   serverCores: options['server-cores'] ?? (cores > 1 ? '0' : ''),
   loadCores: options['load-cores'] ?? (cores > 2 ? '2' : cores > 1 ? '1' : ''),
