@@ -45,12 +45,16 @@ void dialect_list(FILE *out)
         fprintf(out, "%s%s", i ? ", " : "", dialects[i]->name);
 }
 
-int dialect_path(const struct dialect *dialect, char *out, size_t room, const char *group)
+int dialect_path(const struct dialect *dialect, char *out, size_t room, const char *group,
+                 bool hello)
 {
     size_t size = strlen(dialect->path);
-    int n = snprintf(out, room, "%s%s", dialect->path,
-                     size > 1 && dialect->path[size - 1] == '/' ? group : "");
+    int n;
 
+    if (dialect->request_path)
+        return dialect->request_path(out, room, group, hello);
+    n = snprintf(out, room, "%s%s", dialect->path,
+                 size > 1 && dialect->path[size - 1] == '/' ? group : "");
     return n < 0 || (size_t)n >= room ? -1 : n;
 }
 

@@ -58,6 +58,9 @@ struct dialect {
     /* members */
     const char *path;        /* of the request; where it ends in '/ws/', the group's name follows */
     const char *subprotocol; /* to offer; NULL: none */
+    /* The path, where the group's name is not simply put behind it; with `hello` the first frame
+     * is to tell the group's position. NULL: as `path` says, and there is no hello. */
+    int (*request_path)(char *out, size_t room, const char *group, bool hello);
     /* What a member says once it is connected, in one frame; NULL: the path said it. `number` is
      * the member's, unique in this process. Returns the length, -1 where it does not fit. */
     int (*join)(char *out, size_t room, const char *group, uint32_t number);
@@ -81,6 +84,9 @@ struct dialect {
     /* All of a message that comes before its payload of `payload` bytes; `group` NULL: everyone.
      * Returns the length, 0 where that cannot be published, -1 where it does not fit. */
     int (*head)(char *out, size_t room, const char *group, size_t payload);
+    /* Likewise, of a message with a priority; NULL: the server knows none. */
+    int (*urgent_head)(char *out, size_t room, const char *group, size_t payload,
+                       const char *priority);
     const char *tail; /* what comes behind it */
     bool answers_all; /* the server answers every message, not only what it refuses */
     /* The answer at the start of `bytes`: as packet(). */
@@ -112,7 +118,8 @@ int dialect_set_parse(struct dialect_set *set, const char *names);
 void dialect_list(FILE *out);
 
 /* The request's path for a member of `group`. Returns its length, -1 where it does not fit. */
-int dialect_path(const struct dialect *dialect, char *out, size_t room, const char *group);
+int dialect_path(const struct dialect *dialect, char *out, size_t room, const char *group,
+                 bool hello);
 
 /* The head of a final frame from a client, masked with zeros: the server has to unmask, this side
  * need not mask. Returns its length. */

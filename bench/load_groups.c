@@ -43,13 +43,29 @@ int groups_add(struct groups *groups, const char *name, uint32_t members)
     return 0;
 }
 
+/* Part number `i` of several that are separated by commas; they take turns. */
+static int part_of(const char *list, uint32_t i, const char **part)
+{
+    uint32_t parts = 1;
+
+    for (const char *c = list; *c; c++)
+        parts += *c == ',';
+    for (i %= parts; i > 0; list++)
+        i -= *list == ',';
+    *part = list;
+    return (int)strcspn(list, ",");
+}
+
 struct groups *groups_new(const char *prefix, uint32_t count, uint32_t members)
 {
     struct groups *groups = groups_empty();
     char name[96];
 
     for (uint32_t i = 0; groups && i < count; i++) {
-        snprintf(name, sizeof(name), "%s%u", prefix, i);
+        const char *part;
+        int size = part_of(prefix, i, &part);
+
+        snprintf(name, sizeof(name), "%.*s%u", size, part, i);
         if (groups_add(groups, name, members) < 0) {
             groups_free(groups);
             return NULL;

@@ -10,7 +10,8 @@ struct groups {
     uint32_t *first; /* member first[g] to first[g + 1] - 1 is in group g; count + 1 of them */
 };
 
-/* `count` groups "PREFIXn" of `members` members each. NULL: out of memory. */
+/* `count` groups "PREFIXn" of `members` members each; of several prefixes, separated by commas,
+ * each is used in turn. NULL: out of memory. */
 struct groups *groups_new(const char *prefix, uint32_t count, uint32_t members);
 
 /* No groups yet; groups_add() appends. NULL: out of memory. */

@@ -47,16 +47,17 @@ int member_answer(const uint8_t *bytes, size_t size)
     return (int)(end + 4 - bytes);
 }
 
-static struct dialect_position *position_of(const struct member *member, const struct tally *tally)
+static struct dialect_position *seen_by(const struct member *member,
+                                        const struct member_rules *rules)
 {
-    return tally->positions ? &tally->positions[member - tally->members] : NULL;
+    return rules->seen ? &rules->seen[member - rules->members] : NULL;
 }
 
-bool member_join(struct member *member, const struct tally *tally, const char *group,
+bool member_join(struct member *member, const struct member_rules *rules, const char *group,
                  uint32_t number)
 {
-    const struct dialect *dialect = tally->dialect;
-    const struct dialect_position *since = position_of(member, tally);
+    const struct dialect *dialect = rules->dialect;
+    const struct dialect_position *since = seen_by(member, rules);
     uint8_t frame[CLIENT_HEAD_MAX + DIALECT_ROOM];
     char text[DIALECT_ROOM];
     size_t head;
@@ -76,18 +77,41 @@ bool member_join(struct member *member, const struct tally *tally, const char *g
            (ssize_t)(head + (size_t)size);
 }
 
+static inline struct member_more *more_of(const struct member *member,
+                                          const struct member_rules *rules)
+{
+    return &rules->more[member - rules->members];
+}
+
+/* The stream that message `number` of the member's group belongs to, and its number there. */
+static struct stream *sort_out(struct member *member, const struct member_rules *rules,
+                               uint64_t *number, enum mix_priority *priority)
+{
+    uint64_t critical = mix_critical(rules->mix, member->group, *number);
+
+    *priority = mix_priority_of(rules->mix, member->group, *number);
+    if (*priority == MIX_CRITICAL) {
+        *number = critical;
+        return &more_of(member, rules)->critical;
+    }
+    *number -= critical;
+    return &member->own;
+}
+
 /* One message: the hot path of the whole generator. */
 static inline void take_message(struct member *member, struct tally *tally, const uint8_t *payload,
                                 size_t size, uint64_t now_ns)
 {
+    const struct member_rules *rules = tally->rules;
     struct stream *stream = &member->own;
+    enum mix_priority priority = MIX_NORMAL;
     struct stamp stamp;
 
     if (!stamp_read(payload, size, &stamp)) {
         tally->faults.corrupted++;
         return;
     }
-    if (stamp.run != tally->run) {
+    if (stamp.run != rules->run || (rules->positions && member->state == MEMBER_JOINING)) {
         tally->faults.unexpected++;
         return;
     }
@@ -97,6 +121,8 @@ static inline void take_message(struct member *member, struct tally *tally, cons
             return;
         }
         stream = &member->everyone;
+    } else if (rules->mix) {
+        stream = sort_out(member, rules, &stamp.sequence, &priority);
     }
     stream_take(stream, &tally->faults, stamp.sequence);
     if (member->received++ == 0)
@@ -104,7 +130,62 @@ static inline void take_message(struct member *member, struct tally *tally, cons
     tally->delivered++;
     tally->bytes += size;
     if (stamp.phase == PHASE_MEASURE)
-        latency_add(&tally->latency, now_ns > stamp.intended_ns ? now_ns - stamp.intended_ns : 0);
+        latency_add(&tally->latency[priority],
+                    now_ns > stamp.intended_ns ? now_ns - stamp.intended_ns : 0);
+}
+
+/* The first frame of a member that asked for it: it is in, and knows what must come next. */
+static void take_hello(struct member *member, struct tally *tally, const uint8_t *text, size_t size,
+                       uint64_t now_ns)
+{
+    const struct member_rules *rules = tally->rules;
+    struct hello hello;
+    uint64_t next, critical = 0;
+
+    if (hello_parse(&hello, text, size) < 0) {
+        tally->faults.unexpected++;
+        return;
+    }
+    member->state = MEMBER_OPEN;
+    next = position_take(&rules->positions[member->group], &hello);
+    if (next && rules->mix) {
+        critical = mix_critical(rules->mix, member->group, next - 1);
+        more_of(member, rules)->critical = stream_behind(critical);
+    }
+    if (next)
+        member->own = stream_behind(next - 1 - critical);
+    latency_add(&tally->joins, now_ns - more_of(member, rules)->since_ns);
+}
+
+uint64_t member_missing(const struct member *member, const struct member_rules *rules,
+                        uint64_t last)
+{
+    uint64_t critical;
+
+    /* The server has forgotten the group since: nobody knows what must have come. */
+    if (rules->positions && rules->positions[member->group].state == POSITION_LOST &&
+        member->own.next == 0)
+        return 0;
+    if (!rules->mix)
+        return stream_missing(&member->own, last);
+    critical = mix_critical(rules->mix, member->group, last);
+    return stream_missing(&member->own, last - critical) +
+           stream_missing(&more_of(member, rules)->critical, critical);
+}
+
+void member_reset(struct member *member, const struct member_rules *rules)
+{
+    member->own = member->everyone = (struct stream){0};
+    if (rules->more)
+        *more_of(member, rules) = (struct member_more){0};
+}
+
+bool member_leave(struct member *member)
+{
+    static const uint8_t farewell[] = {0x88, 0x82, 0, 0, 0, 0, 1000 >> 8, 1000 & 0xff};
+
+    member->state = MEMBER_LEAVING;
+    return send(member->fd, farewell, sizeof(farewell), MSG_NOSIGNAL) == sizeof(farewell);
 }
 
 /* Answers a ping (RFC 6455 section 5.5.3), masked with zeros. Where the socket takes nothing the
@@ -128,22 +209,22 @@ static void send_pong(const struct member *member, const struct dialect *dialect
     (void)!send(member->fd, frame, head + size, MSG_NOSIGNAL | MSG_DONTWAIT);
 }
 
-/* The server says that the member is in. Where positions are kept, it goes on from there after a
- * cut: what it has taken of the history itself is already counted in. */
+/* The server says that the member is in. Where it is kept what it has seen, it goes on from there
+ * after a cut: what it has taken of the history itself is already counted in. */
 static void take_joined(struct member *member, struct tally *tally, const struct packet *packet)
 {
-    struct dialect_position *position = position_of(member, tally);
+    struct dialect_position *seen = seen_by(member, tally->rules);
 
     if (member->state != MEMBER_JOINING)
         return;
     member->state = MEMBER_OPEN;
-    if (!position)
+    if (!seen)
         return;
-    if (position->epoch[0] && !packet->recovered)
+    if (seen->epoch[0] && !packet->recovered)
         tally->faults.unrecovered++;
     if (!packet->recovered)
-        position->offset = packet->offset;
-    snprintf(position->epoch, sizeof(position->epoch), "%.*s", (int)packet->epoch_size,
+        seen->offset = packet->offset;
+    snprintf(seen->epoch, sizeof(seen->epoch), "%.*s", (int)packet->epoch_size,
              (const char *)packet->epoch);
 }
 
@@ -163,14 +244,14 @@ static inline void take_packet(const struct taking *taking, const struct packet 
     case PACKET_MESSAGE:
         take_message(member, tally, packet->payload, packet->size, taking->now_ns);
         tally->replayed += member->state == MEMBER_JOINING;
-        if (tally->positions && packet->offset)
-            position_of(member, tally)->offset = packet->offset;
+        if (tally->rules->seen && packet->offset)
+            seen_by(member, tally->rules)->offset = packet->offset;
         break;
     case PACKET_JOINED:
         take_joined(member, tally, packet);
         break;
     case PACKET_PING:
-        send_pong(member, tally->dialect);
+        send_pong(member, tally->rules->dialect);
         break;
     case PACKET_OTHER:
         break;
@@ -191,7 +272,7 @@ static int64_t take_packets(struct member *member, struct tally *tally, const ui
     struct packet packet = {.kind = PACKET_OTHER};
 
     while (size > 0) {
-        int64_t n = tally->dialect->packet(bytes, size, &packet);
+        int64_t n = tally->rules->dialect->packet(bytes, size, &packet);
 
         if (n <= 0)
             return n < 0 ? -1 : (int64_t)size;
@@ -204,7 +285,7 @@ static int64_t take_packets(struct member *member, struct tally *tally, const ui
 
 /* Any other frame than a whole one of data. False: the connection ends here. */
 static bool take_other(struct member *member, struct tally *tally, uint8_t first,
-                       const uint8_t *payload, size_t size)
+                       const uint8_t *payload, size_t size, uint64_t now_ns)
 {
     uint16_t code;
 
@@ -217,9 +298,15 @@ static bool take_other(struct member *member, struct tally *tally, uint8_t first
         return true;
     case 0x88:
         code = size >= 2 ? (uint16_t)(payload[0] << 8 | payload[1]) : 1005;
-        if (!tally->close_code)
+        if (!tally->close_code && member->state != MEMBER_LEAVING)
             tally->close_code = code;
         return false;
+    case TEXT_FRAME:
+        if (tally->rules->positions && member->state == MEMBER_JOINING)
+            take_hello(member, tally, payload, size, now_ns);
+        else
+            tally->faults.unexpected++;
+        return true;
     default:
         tally->faults.unexpected++;
         return true;
@@ -295,7 +382,7 @@ static int64_t take_stream(struct member *member, struct tally *tally, uint8_t *
             break;
         at += (size_t)head + have;
         if (first != BINARY_FRAME) {
-            if (!take_other(member, tally, first, frame + head, length))
+            if (!take_other(member, tally, first, frame + head, length, now_ns))
                 return -1;
             memmove(bytes + at - cut, frame - cut, cut);
             continue;
@@ -314,7 +401,7 @@ static int64_t take_stream(struct member *member, struct tally *tally, uint8_t *
 int64_t member_take(struct member *member, struct tally *tally, uint8_t *bytes, size_t size,
                     uint64_t now_ns)
 {
-    const struct dialect *dialect = tally->dialect;
+    const struct dialect *dialect = tally->rules->dialect;
     struct taking taking = {member, tally, now_ns};
     size_t at = 0;
 
@@ -334,7 +421,7 @@ int64_t member_take(struct member *member, struct tally *tally, uint8_t *bytes, 
                 take_message(member, tally, frame + head, length, now_ns);
             else if (dialect->frame(frame + head, length, sink, &taking) < 0)
                 return -1;
-        } else if (!take_other(member, tally, frame[0], frame + head, length)) {
+        } else if (!take_other(member, tally, frame[0], frame + head, length, now_ns)) {
             return -1;
         }
         at += (size_t)head + length;

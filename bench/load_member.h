@@ -10,7 +10,9 @@
 #include <stdint.h>
 
 #include "bench/load_dialect.h"
+#include "bench/load_hello.h"
 #include "bench/load_latency.h"
+#include "bench/load_mix.h"
 #include "bench/load_stamp.h"
 #include "bench/load_stream.h"
 
@@ -18,37 +20,54 @@ enum member_state {
     MEMBER_IDLE,       /* not connected yet */
     MEMBER_CONNECTING, /* the request waits for the connection */
     MEMBER_UPGRADING,  /* the request is sent, its answer is not whole */
-    MEMBER_JOINING,    /* it has subscribed, and the server will say when it is in */
+    MEMBER_JOINING,    /* the server will say when it is in */
     MEMBER_OPEN,
-    MEMBER_CLOSED /* the server ended it, or it could not be made */
+    MEMBER_LEAVING, /* it has said that it goes, and waits for the server to end it */
+    MEMBER_CLOSED   /* the server ended it, or it could not be made */
 };
 
 struct member {
     int fd; /* in the worker's own table; -1: none */
     uint32_t group;
-    enum member_state state;
+    uint8_t state; /* enum member_state */
+    bool slow;     /* reads only so much per second */
     uint32_t carry_size;
     uint8_t *carry;         /* the beginning of a frame whose rest has not come; NULL: none */
-    struct stream own;      /* messages of its group */
+    struct stream own;      /* messages of its group (with priorities: but the critical ones) */
     struct stream everyone; /* messages sent to all */
     uint64_t received;      /* messages that were whole and its own */
 };
 
 _Static_assert(sizeof(struct member) == 64, "a member is one cache line");
 
-/* What a worker counts of all its members. */
-struct tally {
+/* What a member has besides in runs with priorities or churn, at the same index. */
+struct member_more {
+    struct stream critical; /* critical messages of its group */
+    uint64_t since_ns;      /* when it began to connect */
+};
+
+/* What the members of a worker have in common. */
+struct member_rules {
     const struct dialect *dialect;
-    const struct member *members;
-    struct dialect_position *positions; /* of each of them; NULL: they are not kept */
-    uint16_t run;                       /* whose messages are this run's */
-    uint64_t delivered;                 /* messages, of any phase */
-    uint64_t bytes;                     /* of payload */
-    uint64_t heard;                     /* members that got at least one message */
-    uint64_t replayed; /* messages that came before their member was in: of the group's history */
+    struct dialect_position *seen; /* what each has got last, to go on from; NULL: it is not kept */
+    const struct mix *mix;         /* NULL: messages have no priorities */
+    uint16_t run;                  /* whose messages are this run's */
+    struct member *members;
+    struct member_more *more;   /* NULL: they have no more */
+    struct position *positions; /* by group, where members ask for hello; else NULL */
+};
+
+/* What a worker counts of its members; those that are slow are counted apart. */
+struct tally {
+    const struct member_rules *rules;
+    uint64_t delivered; /* messages, of any phase */
+    uint64_t bytes;     /* of payload */
+    uint64_t heard;     /* members that got at least one message */
+    uint64_t replayed;  /* messages that came before their member was in: of the group's history */
     struct faults faults;
     uint16_t close_code; /* of the first close frame that came unasked; 0: none */
-    struct latency latency;
+    struct latency latency[MIX_PRIORITIES]; /* without priorities all is normal */
+    struct latency joins;                   /* from connect to hello */
 };
 
 /* The handshake's request for `path`, NUL-ended; `subprotocol` NULL: none is offered. Returns its
@@ -66,10 +85,21 @@ int member_answer(const uint8_t *bytes, size_t size);
 int64_t member_take(struct member *member, struct tally *tally, uint8_t *bytes, size_t size,
                     uint64_t now_ns);
 
+/* How many messages of its group, of which the last is number `last`, have not come (the gaps that
+ * are counted as lost aside). */
+uint64_t member_missing(const struct member *member, const struct member_rules *rules,
+                        uint64_t last);
+
+/* Says that it goes; it is over when the server has ended it. False: it cannot be sent. */
+bool member_leave(struct member *member);
+
+/* Forgets what it has got: it is to connect anew. */
+void member_reset(struct member *member, const struct member_rules *rules);
+
 /* Subscribes, where the path of the request has not done it; until the server answers, the member
- * is MEMBER_JOINING. Where positions are kept, it goes on from its own. False: it cannot be sent.
- */
-bool member_join(struct member *member, const struct tally *tally, const char *group,
+ * is MEMBER_JOINING. Where it is kept what it has seen, it goes on from there. False: it cannot be
+ * sent. */
+bool member_join(struct member *member, const struct member_rules *rules, const char *group,
                  uint32_t number);
 
 /* Keeps `size` bytes (an incomplete frame) for the next read; false when out of memory. */

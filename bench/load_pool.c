@@ -32,16 +32,38 @@ static uint32_t files_limit(void)
     return (uint32_t)(limit.rlim_cur > 1000000 ? 1000000 : limit.rlim_cur) - FILES_SPARE;
 }
 
+static int init_rules(struct worker *worker, const struct pool_config *config)
+{
+    struct member_rules *rules = &worker->rules;
+
+    rules->dialect = config->protocols.dialects[worker->index % config->protocols.count];
+    rules->run = config->run;
+    rules->mix = config->mix;
+    rules->members = worker->members;
+    if (config->recovers) {
+        rules->seen = calloc(worker->member_count + 1, sizeof(*rules->seen));
+        if (!rules->seen)
+            return -1;
+    }
+    if (config->hello) {
+        rules->more = calloc(worker->member_count + 1, sizeof(*rules->more));
+        rules->positions = calloc(config->groups->count, sizeof(*rules->positions));
+        if (!rules->more || !rules->positions)
+            return -1;
+    }
+    worker->tally.rules = rules;
+    return 0;
+}
+
 /* Worker i has the members i, i + n, i + 2n, …, so that every worker has some of each group. */
 static int worker_init(struct worker *worker, struct pool *pool, unsigned index)
 {
     const struct pool_config *config = &pool->config;
+    const struct groups *groups = config->groups;
 
     worker->pool = pool;
     worker->index = index;
     worker->epoll_fd = -1;
-    worker->tally.run = config->run;
-    worker->tally.dialect = config->protocols.dialects[index % config->protocols.count];
     worker->member_count =
         config->members / pool->worker_count + (index < config->members % pool->worker_count);
     worker->sample_stride = worker->member_count / WATCHED + 1;
@@ -50,31 +72,36 @@ static int worker_init(struct worker *worker, struct pool *pool, unsigned index)
         worker->buffer_size = 2 * (config->payload + FRAME_OVERHEAD);
     worker->buffer = malloc(worker->buffer_size);
     worker->members = calloc(worker->member_count + 1, sizeof(*worker->members));
-    if (!worker->buffer || !worker->members)
+    if (!worker->buffer || !worker->members || init_rules(worker, config) < 0)
         return -1;
-    worker->tally.members = worker->members;
-    if (config->recovers) {
-        worker->tally.positions = calloc(worker->member_count + 1, sizeof(struct dialect_position));
-        if (!worker->tally.positions)
-            return -1;
-    }
     for (uint32_t i = 0; i < worker->member_count; i++) {
-        worker->members[i].fd = -1;
-        worker->members[i].group =
-            groups_of_member(config->groups, worker_member_number(worker, i));
+        struct member *member = &worker->members[i];
+        uint32_t number = worker_member_number(worker, i);
+
+        member->fd = -1;
+        member->group = groups_of_member(groups, number);
+        member->slow = number - groups->first[member->group] < config->slow;
     }
-    return 0;
+    return slow_init(worker);
+}
+
+static void worker_free(struct worker *worker)
+{
+    free(worker->members);
+    free(worker->buffer);
+    free(worker->rules.seen);
+    free(worker->rules.more);
+    free(worker->rules.positions);
+    free(worker->slow_tally);
+    free(worker->slow.members);
+    if (worker->wake_fd >= 0)
+        close(worker->wake_fd);
 }
 
 static void pool_free(struct pool *pool)
 {
-    for (unsigned i = 0; pool->workers && i < pool->worker_count; i++) {
-        free(pool->workers[i].members);
-        free(pool->workers[i].tally.positions);
-        free(pool->workers[i].buffer);
-        if (pool->workers[i].wake_fd >= 0)
-            close(pool->workers[i].wake_fd);
-    }
+    for (unsigned i = 0; pool->workers && i < pool->worker_count; i++)
+        worker_free(&pool->workers[i]);
     if (pool->publisher_fd >= 0)
         close(pool->publisher_fd);
     free(pool->workers);
@@ -202,6 +229,39 @@ void pool_cut(struct pool *pool)
     pool_each(pool, cut, NULL);
 }
 
+static void drop(struct worker *worker, void *arg)
+{
+    worker_drop(worker);
+}
+
+void pool_drop(struct pool *pool)
+{
+    pool_each(pool, drop, NULL);
+}
+
+static void set_churn(struct worker *worker, void *arg)
+{
+    const struct pool_config *config = &worker->pool->config;
+
+    /* Each its share: the more members, the more of them leave. */
+    churn_start(worker, *(const double *)arg * worker->member_count / config->members);
+}
+
+void pool_churn(struct pool *pool, double rate)
+{
+    pool_each(pool, set_churn, &rate);
+}
+
+static void release_slow(struct worker *worker, void *arg)
+{
+    slow_release(worker);
+}
+
+void pool_release_slow(struct pool *pool)
+{
+    pool_each(pool, release_slow, NULL);
+}
+
 struct pool_count pool_count(const struct pool *pool)
 {
     struct pool_count count = {0};
@@ -212,6 +272,7 @@ struct pool_count pool_count(const struct pool *pool)
         count.delivered += atomic_load_explicit(&worker->shared.delivered, memory_order_relaxed);
         count.heard += atomic_load_explicit(&worker->shared.heard, memory_order_relaxed);
         count.open += atomic_load_explicit(&worker->shared.open, memory_order_relaxed);
+        count.opened += atomic_load_explicit(&worker->shared.opened, memory_order_relaxed);
         count.failed += atomic_load_explicit(&worker->shared.failed, memory_order_relaxed);
     }
     return count;
@@ -219,6 +280,8 @@ struct pool_count pool_count(const struct pool *pool)
 
 uint64_t pool_progress(const struct pool *pool)
 {
+    const struct pool_config *config = &pool->config;
+    uint64_t steady = config->members - (uint64_t)config->slow * config->groups->count;
     uint64_t least = UINT64_MAX, sum = 0;
 
     for (unsigned i = 0; i < pool->worker_count; i++) {
@@ -229,9 +292,9 @@ uint64_t pool_progress(const struct pool *pool)
         if (worker->member_count && slowest < least)
             least = slowest;
     }
-    if (pool->config.groups->count == 1)
+    if (config->groups->count == 1)
         return least == UINT64_MAX ? 0 : least;
-    return pool->config.members ? sum * pool->config.groups->count / pool->config.members : 0;
+    return steady ? sum * config->groups->count / steady : 0;
 }
 
 void pool_progressed(struct pool *pool)
@@ -243,12 +306,59 @@ void pool_progressed(struct pool *pool)
         (void)!write(pool->publisher_fd, &one, sizeof(one));
 }
 
+static void take_latency(struct latency *into, struct latency *from)
+{
+    if (from->count == 0)
+        return;
+    latency_merge(into, from);
+    latency_reset(from);
+}
+
+static void look(struct worker *worker, void *arg)
+{
+    struct pool_tick *tick = arg;
+
+    /* One worker at a time: the sums are the caller's. */
+    pthread_mutex_lock(&worker->pool->lock);
+    for (unsigned i = 0; i < MIX_PRIORITIES; i++)
+        take_latency(&tick->latency[i], &worker->tally.latency[i]);
+    faults_merge(&tick->faults, &worker->tally.faults);
+    tick->bytes += worker->tally.bytes;
+    pthread_mutex_unlock(&worker->pool->lock);
+}
+
+void pool_look(struct pool *pool, struct pool_tick *tick)
+{
+    memset(tick, 0, sizeof(*tick));
+    pool_each(pool, look, tick);
+    for (unsigned i = 0; i < MIX_PRIORITIES; i++)
+        if (tick->latency[i].count)
+            latency_merge(&pool->latency[i], &tick->latency[i]);
+}
+
 struct collect {
     const uint64_t *last;
     uint64_t last_everyone;
     struct pool_sum *sum;
     uint64_t *received;
 };
+
+/* What slow members lack has been left out for them, and whether they go on is the server's
+ * choice; all else must be right for them, too. */
+static void collect_slow(struct pool_sum *sum, const struct worker *worker)
+{
+    const struct tally *tally = worker->slow_tally;
+    struct faults faults = tally->faults;
+
+    sum->slow.delivered += tally->delivered;
+    sum->slow.left_out += faults.lost;
+    sum->slow.cut += worker->slow.cut;
+    if (!sum->slow.close_code)
+        sum->slow.close_code = tally->close_code;
+    faults.lost = faults.closed = 0;
+    faults_merge(&sum->faults, &faults);
+    latency_merge(&sum->churn.joins, &tally->joins);
+}
 
 static void collect(struct worker *worker, void *arg)
 {
@@ -260,25 +370,27 @@ static void collect(struct worker *worker, void *arg)
     for (uint32_t i = 0; i < worker->member_count; i++) {
         const struct member *member = &worker->members[i];
 
-        missing = stream_missing(&member->own, job->last[member->group]) +
+        if (member->slow)
+            continue;
+        missing = member_missing(member, &worker->rules, job->last[member->group]) +
                   stream_missing(&member->everyone, job->last_everyone);
         lost += missing;
         behind += missing > 0;
     }
-    /* One worker at a time: the sums are the caller's. */
     pthread_mutex_lock(&worker->pool->lock);
     for (uint32_t i = 0; job->received && i < worker->member_count; i++)
         job->received[worker->members[i].group] += worker->members[i].received;
     sum->behind += behind;
-    sum->tally.delivered += tally->delivered;
-    sum->tally.bytes += tally->bytes;
-    sum->tally.heard += tally->heard;
-    sum->tally.replayed += tally->replayed;
-    faults_merge(&sum->tally.faults, &tally->faults);
-    sum->tally.faults.lost += lost;
-    if (!sum->tally.close_code)
-        sum->tally.close_code = tally->close_code;
-    latency_merge(&sum->tally.latency, &tally->latency);
+    sum->bytes += tally->bytes;
+    sum->replayed += tally->replayed;
+    faults_merge(&sum->faults, &tally->faults);
+    sum->faults.lost += lost;
+    if (!sum->close_code)
+        sum->close_code = tally->close_code;
+    if (worker->slow_tally)
+        collect_slow(sum, worker);
+    sum->churn.left += worker->churn.left;
+    latency_merge(&sum->churn.joins, &tally->joins);
     if (!sum->failure[0])
         memcpy(sum->failure, worker->failure, sizeof(sum->failure));
     pthread_mutex_unlock(&worker->pool->lock);
@@ -293,16 +405,24 @@ void pool_collect(struct pool *pool, const uint64_t *last, uint64_t last_everyon
     if (received)
         memset(received, 0, pool->config.groups->count * sizeof(*received));
     pool_each(pool, collect, &job);
+    for (unsigned i = 0; i < MIX_PRIORITIES; i++) {
+        sum->priority[i] = pool->latency[i];
+        latency_merge(&sum->latency, &pool->latency[i]);
+    }
 }
 
 static void reset_latency(struct worker *worker, void *arg)
 {
-    latency_reset(&worker->tally.latency);
+    for (unsigned i = 0; i < MIX_PRIORITIES; i++)
+        latency_reset(&worker->tally.latency[i]);
+    latency_reset(&worker->tally.joins);
 }
 
 void pool_reset_latency(struct pool *pool)
 {
     pool_each(pool, reset_latency, NULL);
+    for (unsigned i = 0; i < MIX_PRIORITIES; i++)
+        latency_reset(&pool->latency[i]);
 }
 
 void pool_cpu(const struct pool *pool, uint64_t *cpu_ns, unsigned count)

@@ -24,13 +24,15 @@ struct command {
 
 struct producer {
     int fd;
+    struct producer_config config;
     const struct dialect *dialect;
-    const struct groups *groups;
-    size_t payload;
+    uint64_t random;
+    unsigned variants; /* of commands: one of each priority, or one */
     size_t head_max;
-    size_t tail;              /* bytes behind the payload */
-    struct command *commands; /* by group; one more for everyone */
-    uint8_t *filler;          /* a payload without its stamp, and what comes behind it */
+    const char *tail; /* what comes behind the payload */
+    size_t tail_bytes;
+    struct command *commands; /* by group and variant; one more for everyone, without priority */
+    uint8_t *filler;          /* a payload without its stamp */
     uint8_t *answers;         /* read, but not understood yet */
     size_t answers_size;
     unsigned pongs; /* owed to the server, between two messages */
@@ -38,10 +40,26 @@ struct producer {
     char error[ANSWER_REFUSAL_MAX];
 };
 
-static int prepare_command(struct producer *producer, struct command *command, const char *group)
+/* All that comes before the payload. Returns its length, or -1. */
+static int encode_head(const struct producer *producer, char *out, uint32_t group, unsigned variant,
+                       size_t payload)
 {
+    const struct groups *groups = producer->config.groups;
+    const struct dialect *dialect = producer->dialect;
+
+    if (group == groups->count)
+        return dialect->head(out, DIALECT_ROOM, NULL, payload);
+    if (producer->variants == 1)
+        return dialect->head(out, DIALECT_ROOM, groups->names[group], payload);
+    return dialect->urgent_head(out, DIALECT_ROOM, groups->names[group], payload,
+                                mix_name((enum mix_priority)variant));
+}
+
+static int prepare_command(struct producer *producer, uint32_t group, unsigned variant)
+{
+    struct command *command = &producer->commands[(size_t)group * producer->variants + variant];
     char head[DIALECT_ROOM];
-    int size = producer->dialect->head(head, sizeof(head), group, producer->payload);
+    int size = encode_head(producer, head, group, variant, producer->config.sizes->max);
 
     if (size < 0) {
         errno = ENAMETOOLONG;
@@ -57,25 +75,30 @@ static int prepare_command(struct producer *producer, struct command *command, c
     return 0;
 }
 
+static size_t command_count(const struct producer *producer)
+{
+    return (size_t)producer->config.groups->count * producer->variants + 1;
+}
+
 static int prepare(struct producer *producer)
 {
-    const char *tail = producer->dialect->tail ? producer->dialect->tail : "";
-    uint32_t count = producer->groups->count;
+    uint32_t groups = producer->config.groups->count;
+    size_t payload = producer->config.sizes->max;
 
-    producer->tail = strlen(tail);
-    producer->commands = calloc((size_t)count + 1, sizeof(*producer->commands));
-    producer->filler = malloc(producer->payload + producer->tail);
+    producer->tail = producer->dialect->tail ? producer->dialect->tail : "";
+    producer->tail_bytes = strlen(producer->tail);
+    producer->commands = calloc(command_count(producer), sizeof(*producer->commands));
+    producer->filler = malloc(payload);
     producer->answers = malloc(ANSWER_ROOM);
     if (!producer->commands || !producer->filler || !producer->answers)
         return -1;
-    for (size_t i = 0; i < producer->payload; i++)
+    for (size_t i = 0; i < payload; i++)
         producer->filler[i] = (uint8_t)(i * 31 + 7);
-    memcpy(producer->filler + producer->payload, tail, producer->tail);
-    for (uint32_t i = 0; i <= count; i++)
-        if (prepare_command(producer, &producer->commands[i],
-                            i < count ? producer->groups->names[i] : NULL) < 0)
-            return -1;
-    return 0;
+    for (uint32_t i = 0; i < groups; i++)
+        for (unsigned variant = 0; variant < producer->variants; variant++)
+            if (prepare_command(producer, i, variant) < 0)
+                return -1;
+    return prepare_command(producer, groups, 0);
 }
 
 /* The control connection's handshake, blocking. */
@@ -118,20 +141,20 @@ static int greet(const struct producer *producer)
     return size < 0 || send(producer->fd, greeting, (size_t)size, MSG_NOSIGNAL) != size ? -1 : 0;
 }
 
-struct producer *producer_open(const struct sockaddr_in *server, const struct dialect *dialect,
-                               const struct groups *groups, size_t payload)
+struct producer *producer_open(const struct producer_config *config)
 {
     struct producer *producer = calloc(1, sizeof(*producer));
     int yes = 1;
 
     if (!producer)
         return NULL;
-    producer->dialect = dialect->producer ? dialect->producer : dialect;
-    producer->groups = groups;
-    producer->payload = payload;
+    producer->config = *config;
+    producer->dialect = config->dialect->producer ? config->dialect->producer : config->dialect;
+    producer->variants = mix_on(config->mix) ? MIX_PRIORITIES : 1;
+    producer->random = 1;
     producer->fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
     if (producer->fd < 0 ||
-        connect(producer->fd, (const struct sockaddr *)server, sizeof(*server)) < 0)
+        connect(producer->fd, (const struct sockaddr *)&config->server, sizeof(config->server)) < 0)
         goto fail;
     (void)setsockopt(producer->fd, IPPROTO_TCP, TCP_NODELAY, &yes, sizeof(yes));
     if (greet(producer) < 0 || fcntl(producer->fd, F_SETFL, O_NONBLOCK) < 0 ||
@@ -148,7 +171,7 @@ void producer_close(struct producer *producer)
 {
     if (!producer)
         return;
-    for (uint32_t i = 0; producer->commands && i <= producer->groups->count; i++)
+    for (size_t i = 0; producer->commands && i < command_count(producer); i++)
         free(producer->commands[i].bytes);
     free(producer->commands);
     free(producer->filler);
@@ -160,18 +183,32 @@ void producer_close(struct producer *producer)
 
 size_t producer_message_max(const struct producer *producer)
 {
-    return producer->head_max + producer->payload + producer->tail;
+    return producer->head_max + producer->config.sizes->max + producer->tail_bytes;
 }
 
-size_t producer_encode(const struct producer *producer, uint8_t *out, const struct stamp *stamp)
+size_t producer_encode(struct producer *producer, uint8_t *out, const struct stamp *stamp)
 {
-    uint32_t group = stamp->group == STAMP_EVERYONE ? producer->groups->count : stamp->group;
-    const struct command *command = &producer->commands[group];
+    const struct producer_config *config = &producer->config;
+    uint32_t group = stamp->group == STAMP_EVERYONE ? config->groups->count : stamp->group;
+    size_t head, payload = sizes_draw(config->sizes, &producer->random);
+    unsigned variant = 0;
 
-    memcpy(out, command->bytes, command->size);
-    memcpy(out + command->size, producer->filler, producer->payload + producer->tail);
-    stamp_write(out + command->size, producer->payload, stamp);
-    return command->size + producer->payload + producer->tail;
+    if (producer->variants > 1 && group < config->groups->count)
+        variant = mix_priority_of(config->mix, group, stamp->sequence);
+    if (payload == config->sizes->max) {
+        const struct command *command =
+            &producer->commands[(size_t)group * producer->variants + variant];
+
+        head = command->size;
+        memcpy(out, command->bytes, head);
+    } else {
+        /* No longer than that of the largest, which could be made. */
+        head = (size_t)encode_head(producer, (char *)out, group, variant, payload);
+    }
+    memcpy(out + head, producer->filler, payload);
+    stamp_write(out + head, payload, stamp);
+    memcpy(out + head + payload, producer->tail, producer->tail_bytes);
+    return head + payload + producer->tail_bytes;
 }
 
 /* Sends all of it; see producer_send(). */

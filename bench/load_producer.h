@@ -12,21 +12,30 @@
 
 #include "bench/load_dialect.h"
 #include "bench/load_groups.h"
+#include "bench/load_mix.h"
+#include "bench/load_sizes.h"
 #include "bench/load_stamp.h"
 
 struct producer;
 
-/* Connects and prepares commands for every group, and for everyone. `groups` is borrowed. NULL: it
- * cannot be, and stderr says why. */
-struct producer *producer_open(const struct sockaddr_in *server, const struct dialect *dialect,
-                               const struct groups *groups, size_t payload);
+struct producer_config {
+    struct sockaddr_in server;
+    const struct dialect *dialect;
+    const struct groups *groups; /* borrowed */
+    const struct sizes *sizes;   /* of messages; borrowed */
+    const struct mix *mix;       /* their priorities; borrowed */
+};
+
+/* Connects and prepares commands for every group, and for everyone. NULL: it cannot be, and stderr
+ * says why. */
+struct producer *producer_open(const struct producer_config *config);
 void producer_close(struct producer *producer);
 
 /* The most that one encoded message takes. */
 size_t producer_message_max(const struct producer *producer);
 
 /* Writes one message for stamp->group (or STAMP_EVERYONE) at `out` and returns its length. */
-size_t producer_encode(const struct producer *producer, uint8_t *out, const struct stamp *stamp);
+size_t producer_encode(struct producer *producer, uint8_t *out, const struct stamp *stamp);
 
 /* Sends all of it, reading answers meanwhile. Adds to `blocked_ns` the time for which the server
  * took nothing. -1: the connection is over, or the server took nothing for 30 s; producer_error()

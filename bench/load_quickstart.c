@@ -10,6 +10,7 @@
 #include "bench/load_report.h"
 #include "bench/load_scenario.h"
 #include "bench/load_stats.h"
+#include "bench/load_text.h"
 
 #define DASHBOARD   "analytics_dashboard"
 #define VIEWERS     50
@@ -85,21 +86,21 @@ static void row(const char *what, const char *everyone, const char *group)
 
 static void row_counts(const char *what, uint64_t everyone, uint64_t group)
 {
-    char a[NUMBER_MAX], b[NUMBER_MAX];
+    char a[TEXT_MAX], b[TEXT_MAX];
 
-    row(what, report_count(a, everyone), report_count(b, group));
+    row(what, text_count(a, everyone), text_count(b, group));
 }
 
 static void row_times(const char *what, double everyone, double group)
 {
-    char a[NUMBER_MAX], b[NUMBER_MAX];
+    char a[TEXT_MAX], b[TEXT_MAX];
 
-    row(what, report_time(a, everyone), report_time(b, group));
+    row(what, text_time(a, everyone), text_time(b, group));
 }
 
 static void row_seconds(const char *what, double everyone, double group)
 {
-    char a[NUMBER_MAX], b[NUMBER_MAX];
+    char a[TEXT_MAX], b[TEXT_MAX];
 
     snprintf(a, sizeof(a), "%.3f s", everyone);
     snprintf(b, sizeof(b), "%.3f s", group);
@@ -108,7 +109,7 @@ static void row_seconds(const char *what, double everyone, double group)
 
 static void row_percent(const char *what, double everyone, double group)
 {
-    char a[NUMBER_MAX], b[NUMBER_MAX];
+    char a[TEXT_MAX], b[TEXT_MAX];
 
     snprintf(a, sizeof(a), "%.4g %%", everyone);
     snprintf(b, sizeof(b), "%.4g %%", group);
@@ -122,19 +123,19 @@ static double share(uint64_t part, uint64_t whole)
 
 static void print_ways(const struct run *run, const struct way *all, const struct way *one)
 {
-    const struct latency *a = &all->m.sum.tally.latency, *b = &one->m.sum.tally.latency;
+    const struct latency *a = &all->m.sum.latency, *b = &one->m.sum.latency;
     double p50 = (double)latency_percentile(b, 50) / 1e6;
 
     printf("\n%d connections: %d in %s, %d over %d experiment groups.\n"
-           "%d updates of %zu bytes for the dashboard, %g per second, sent in two ways:\n\n",
+           "%d updates of %u bytes for the dashboard, %g per second, sent in two ways:\n\n",
            VIEWERS + EXPERIMENTS * SUBJECTS, VIEWERS, DASHBOARD, EXPERIMENTS * SUBJECTS,
-           EXPERIMENTS, UPDATES, run->options->payload, run->options->rate);
+           EXPERIMENTS, UPDATES, run->options->payload.max, run->options->rate);
     row("", "to everyone", "to its group");
     row_counts("messages sent by the engine", all->engine_sent, one->engine_sent);
     row_counts("received by the dashboard's 50", all->viewers, one->viewers);
     row_counts("received by the experiments' 100", all->subjects, one->subjects);
-    row_counts("misdelivered", all->m.sum.tally.faults.misdelivered,
-               one->m.sum.tally.faults.misdelivered + one->subjects);
+    row_counts("misdelivered", all->m.sum.faults.misdelivered,
+               one->m.sum.faults.misdelivered + one->subjects);
     row_percent("delivery rate", share(all->m.delivered, all->m.expected),
                 share(one->m.delivered, one->m.expected));
     row_seconds("time", all->m.seconds, one->m.seconds);
@@ -168,7 +169,7 @@ static int two_ways(const struct options *options)
 
     if (!all || !one || !groups || run_open(&run, "quickstart", options, groups) < 0)
         goto end;
-    if (run_connect(&run, &connect) < 0 || run_join(&run) < 0 ||
+    if (run_connect(&run, &connect) < 0 || run_join(&run, JOIN_BY_GROUPS) < 0 ||
         send_updates(&run, true, all) < 0 || send_updates(&run, false, one) < 0)
         goto end;
     if (options->json) {
@@ -190,7 +191,7 @@ static int crowd(const struct options *options)
 {
     struct measurement *m = calloc(1, sizeof(*m));
     struct groups *groups = groups_empty();
-    char received[NUMBER_MAX], expected[NUMBER_MAX], p50[NUMBER_MAX], p99[NUMBER_MAX];
+    char received[TEXT_MAX], expected[TEXT_MAX], p50[TEXT_MAX], p99[TEXT_MAX];
     struct connect_result connect;
     struct schedule schedule;
     struct run run = {0};
@@ -199,7 +200,7 @@ static int crowd(const struct options *options)
     if (!m || !groups || groups_add(groups, "everyone_together", CROWD) < 0 ||
         run_open(&run, "quickstart", options, groups) < 0)
         goto end;
-    if (run_connect(&run, &connect) < 0 || run_join(&run) < 0)
+    if (run_connect(&run, &connect) < 0 || run_join(&run, JOIN_BY_GROUPS) < 0)
         goto end;
     schedule = run_schedule(&run);
     schedule.messages = UPDATES;
@@ -212,10 +213,10 @@ static int crowd(const struct options *options)
     else
         printf("\n%d connections in one group, %d updates, %g per second:\n\n"
                "  received: %s of %s, %.4g %%, in %.2f s, latency p50 %s, p99 %s\n",
-               CROWD, UPDATES, schedule.rate, report_count(received, m->delivered),
-               report_count(expected, m->expected), share(m->delivered, m->expected), m->seconds,
-               report_time(p50, (double)latency_percentile(&m->sum.tally.latency, 50)),
-               report_time(p99, (double)latency_percentile(&m->sum.tally.latency, 99)));
+               CROWD, UPDATES, schedule.rate, text_count(received, m->delivered),
+               text_count(expected, m->expected), share(m->delivered, m->expected), m->seconds,
+               text_time(p50, (double)latency_percentile(&m->sum.latency, 50)),
+               text_time(p99, (double)latency_percentile(&m->sum.latency, 99)));
     result = m->passed ? 0 : -1;
 end:
     run_close(&run);

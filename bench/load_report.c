@@ -5,80 +5,123 @@
 #include <stdio.h>
 #include <string.h>
 
-const char *report_count(char text[NUMBER_MAX], uint64_t n)
-{
-    char digits[NUMBER_MAX];
-    int size = snprintf(digits, sizeof(digits), "%" PRIu64, n);
-    char *out = text;
-
-    for (int i = 0; i < size; i++) {
-        if (i > 0 && (size - i) % 3 == 0)
-            *out++ = ',';
-        *out++ = digits[i];
-    }
-    *out = 0;
-    return text;
-}
-
-const char *report_time(char text[NUMBER_MAX], double ns)
-{
-    static const struct {
-        double from, unit;
-        const char *name;
-    } units[] = {{1e9, 1e9, "s"}, {1e6, 1e6, "ms"}, {1e3, 1e3, "us"}, {0, 1, "ns"}};
-    unsigned i = 0;
-    double value;
-
-    while (ns < units[i].from)
-        i++;
-    value = ns / units[i].unit;
-    snprintf(text, NUMBER_MAX, "%.*f %s",
-             value < 10 && i < 3    ? 2
-             : value < 100 && i < 3 ? 1
-                                    : 0,
-             value, units[i].name);
-    return text;
-}
+#include "bench/load_judge.h"
+#include "bench/load_text.h"
 
 static double per(double value, uint64_t count)
 {
     return count ? value / (double)count : 0;
 }
 
-void report_connect(const struct run *run, const struct connect_result *connect)
+void report_title(const struct run *run)
 {
-    char a[NUMBER_MAX], b[NUMBER_MAX];
+    const struct options *options = run->options;
+    char rate[64] = "flat out", groups[TEXT_MAX], members[TEXT_MAX];
 
-    printf("  connected   %s in %.2f s: %.0f upgrades per second", report_count(a, connect->opened),
-           connect->seconds, (double)connect->opened / connect->seconds);
-    if (run->options->pid)
-        printf(", server CPU %s each, %.2f KiB each resident",
-               report_time(b, per((double)connect->server_cpu_ns, connect->opened)),
-               per(((double)connect->rss_after - (double)connect->rss_before) / 1024,
-                   connect->opened));
-    printf("\n");
-    if (run->options->pid && connect->held_seconds > 0)
-        printf("  idle        server CPU %.3f %% of a core\n",
-               100 * (double)connect->held_cpu_ns / (connect->held_seconds * 1e9));
-    if (connect->generator_busy > 0.9)
-        printf("  generator-limited while connecting: it used %.0f %% of the cores that it has\n",
-               100 * connect->generator_busy);
+    if (options->rate > 0)
+        snprintf(rate, sizeof(rate), "%g messages per second in bursts of %u", options->rate,
+                 options->burst);
+    printf("%s: %s group%s of %s member%s, %s bytes, %s\n", run->scenario,
+           text_count(groups, run->groups->count), run->groups->count == 1 ? "" : "s",
+           text_count(members, options->members), options->members == 1 ? "" : "s",
+           options->payload.text, rate);
 }
 
-static void print_latency(const struct latency *latency)
+static void print_connect(const struct run *run, const char *what,
+                          const struct connect_result *connect)
 {
-    char a[NUMBER_MAX], b[NUMBER_MAX], c[NUMBER_MAX], d[NUMBER_MAX];
+    char a[TEXT_MAX], b[TEXT_MAX], c[TEXT_MAX];
+    double rate = connect->seconds > 0 ? (double)connect->opened / connect->seconds : 0;
 
-    printf("  latency     p50 %s, p99 %s, p99.9 %s, max %s\n",
-           report_time(a, (double)latency_percentile(latency, 50)),
-           report_time(b, (double)latency_percentile(latency, 99)),
-           report_time(c, (double)latency_percentile(latency, 99.9)),
-           report_time(d, (double)latency->max));
+    printf("  %-12s%s in %.2f s: %s upgrades per second", what, text_count(a, connect->opened),
+           connect->seconds, text_number(b, rate));
+    if (run->options->pid)
+        printf(", server CPU %s each, %s each resident",
+               text_time(a, per((double)connect->server_cpu_ns, connect->opened)),
+               text_bytes(c, per((double)connect->rss_after - (double)connect->rss_before,
+                                 connect->opened)));
+    printf("\n");
+    if (connect->limited[0])
+        printf("  generator-limited while connecting: %s\n", connect->limited);
+}
+
+void report_connect(const struct run *run, const struct connect_result *connect)
+{
+    char text[TEXT_MAX];
+
+    print_connect(run, "connected", connect);
+    if (run->options->pid && connect->held_seconds > 0)
+        printf("  idle        server CPU %s of a core\n",
+               text_percent(text, (double)connect->held_cpu_ns / (connect->held_seconds * 1e9)));
+    for (uint32_t i = 0; i < run->again_count; i++)
+        print_connect(run, "again", &run->again[i]);
+}
+
+static void print_percentiles(const char *what, const struct latency *latency)
+{
+    char a[TEXT_MAX], b[TEXT_MAX], c[TEXT_MAX], d[TEXT_MAX];
+
+    printf("  %-12sp50 %s, p99 %s, p99.9 %s, max %s\n", what,
+           text_time(a, (double)latency_percentile(latency, 50)),
+           text_time(b, (double)latency_percentile(latency, 99)),
+           text_time(c, (double)latency_percentile(latency, 99.9)),
+           text_time(d, (double)latency->max));
+}
+
+static void print_latency(const struct run *run, const struct pool_sum *sum)
+{
+    print_percentiles("latency", &sum->latency);
+    if (!mix_on(&run->options->priorities))
+        return;
+    for (int i = 0; i < MIX_PRIORITIES; i++)
+        if (sum->priority[i].count)
+            print_percentiles(mix_name((enum mix_priority)i), &sum->priority[i]);
+}
+
+static void print_delivered(const struct measurement *m)
+{
+    char a[TEXT_MAX], b[TEXT_MAX] = "", c[TEXT_MAX];
+
+    printf("  delivered   %s%s%s in %.2f s: %s per second%s\n", text_count(a, m->delivered),
+           m->exact ? " of " : "", m->exact ? text_count(b, m->expected) : "", m->seconds,
+           text_count(c, m->seconds > 0 ? (uint64_t)((double)m->delivered / m->seconds) : 0),
+           m->behind ? "; the server did not hold the rate" : "");
+}
+
+/* Members that left, those that read slowly, and what the engine says of its drops. */
+static void print_others(const struct run *run, const struct measurement *m)
+{
+    const struct pool_sum *sum = &m->sum;
+    char a[TEXT_MAX], b[TEXT_MAX];
+
+    if (run->options->churn > 0) {
+        printf("  churn       %s members left and joined again\n", text_count(a, sum->churn.left));
+        print_percentiles("joining", &sum->churn.joins);
+    }
+    if (run->options->slow) {
+        printf("  slow        %s delivered, %s left out, %" PRIu64 " times cut off",
+               text_count(a, sum->slow.delivered), text_count(b, sum->slow.left_out),
+               sum->slow.cut);
+        if (sum->slow.close_code)
+            printf(" (code %u)", sum->slow.close_code);
+        printf("\n");
+    }
+    if (m->account.known) {
+        const struct stats *stats = &m->account.stats;
+
+        printf("  engine      routed %s = delivered %s", text_count(a, stats->routed),
+               text_count(b, stats->deliveries));
+        for (int i = 0; i < STATS_DROPS; i++)
+            if (stats->dropped[i])
+                printf(" + %s %s", text_count(a, stats->dropped[i]),
+                       stats_drop_name((enum stats_drop)i));
+        printf("%s\n", m->account.balanced ? "" : ": DOES NOT BALANCE");
+    }
 }
 
 static void print_faults(const struct run *run, const struct measurement *m)
 {
-    const struct faults *faults = &m->sum.tally.faults;
+    const struct faults *faults = &m->sum.faults;
 
     printf("  verified    lost %" PRIu64 ", repeated %" PRIu64 ", reordered %" PRIu64
            ", misdelivered %" PRIu64 ", corrupted %" PRIu64 ", unexpected %" PRIu64 "\n",
@@ -86,37 +129,73 @@ static void print_faults(const struct run *run, const struct measurement *m)
            faults->corrupted, faults->unexpected);
     if (faults->closed)
         printf("  closed      %" PRIu64 " connections by the server, code %u\n", faults->closed,
-               m->sum.tally.close_code);
+               m->sum.close_code);
     if (faults->unrecovered)
         printf("  unrecovered %" PRIu64 " connections were not given what they had missed\n",
                faults->unrecovered);
-    if (producer_refused(run->producer))
-        printf("  refused     %" PRIu64 " messages: %s\n", producer_refused(run->producer),
+    if (m->refused)
+        printf("  refused     %" PRIu64 " messages: %s\n", m->refused,
                producer_error(run->producer));
+    if (m->failed)
+        printf("  failed      %" PRIu64 " members could not join again: %s\n", m->failed,
+               m->sum.failure);
 }
 
 void report_measurement(const struct run *run, const struct measurement *m)
 {
-    char a[NUMBER_MAX], b[NUMBER_MAX], c[NUMBER_MAX];
+    char a[TEXT_MAX], b[TEXT_MAX];
     double wall = m->seconds * 1e9;
 
-    printf("  delivered   %s of %s in %.2f s: %s per second%s\n", report_count(a, m->delivered),
-           report_count(b, m->expected), m->seconds,
-           report_count(c, m->seconds > 0 ? (uint64_t)((double)m->delivered / m->seconds) : 0),
-           m->behind ? "; the server did not hold the rate" : "");
-    print_latency(&m->sum.tally.latency);
+    print_delivered(m);
+    print_latency(run, &m->sum);
+    print_others(run, m);
     if (run->options->pid)
         printf("  server      CPU %s per delivery, %.0f %% of a core (%.0f %% waiting for it), "
-               "%.1f MiB resident, %u threads\n",
-               report_time(a, per((double)m->server.cpu_ns, m->delivered)),
+               "%s resident, %u threads\n",
+               text_time(a, per((double)m->server.cpu_ns, m->delivered)),
                100 * (double)m->server.cpu_ns / wall, 100 * (double)m->server.wait_ns / wall,
-               (double)m->server.rss / 1048576, m->server.threads);
+               text_bytes(b, (double)m->server.rss), m->server.threads);
     printf("  generator   busiest thread %.0f %% of a core, all %.0f %% of %u, sent late by %s "
            "(p99)\n",
            100 * m->generator.busiest, 100 * m->generator.all, m->generator.cores,
-           report_time(a, (double)m->generator.lag_p99));
+           text_time(a, (double)m->generator.lag_p99));
     print_faults(run, m);
     if (m->generator.limited[0])
         printf("  generator-limited: %s\n", m->generator.limited);
-    printf("  %s\n", m->passed ? "passed" : "FAILED");
+}
+
+static void report_requirements(const struct run *run, const struct figures *figures)
+{
+    const struct requirements *require = &run->options->require;
+    char text[TEXT_MAX];
+
+    for (unsigned i = 0; i < require->count; i++) {
+        const struct requirement *one = &require->list[i];
+        enum figure figure = one->figure;
+
+        printf("  required    %s: %s, it is %s\n", one->text,
+               requirement_holds(one, figures) ? "holds" : "DOES NOT HOLD",
+               figures->known[figure] ? figure_format(text, figure, figures->value[figure])
+                                      : "not measured in this run");
+    }
+}
+
+int report_end(const struct run *run, const struct connect_result *connect,
+               const struct measurement *m)
+{
+    struct figures figures;
+    bool passed;
+
+    judge_figures(run, connect, m, &figures);
+    passed = m->passed && requirements_hold(&run->options->require, &figures);
+    if (run->options->json) {
+        if (report_json(run, connect, m) < 0)
+            return 1;
+    } else {
+        report_connect(run, connect);
+        report_measurement(run, m);
+        report_requirements(run, &figures);
+        printf("  %s\n", passed ? "passed" : "FAILED");
+    }
+    return passed ? 0 : 1;
 }

@@ -2,18 +2,10 @@
 #ifndef SHARDCAST_BENCH_LOAD_REPORT_H
 #define SHARDCAST_BENCH_LOAD_REPORT_H
 
-#include <stddef.h>
-#include <stdint.h>
-
 #include "bench/load_run.h"
 
-#define NUMBER_MAX 32
-
-/* "1,234,567" */
-const char *report_count(char text[NUMBER_MAX], uint64_t n);
-
-/* "812 ns", "14.2 us", "3.61 ms", "1.20 s" */
-const char *report_time(char text[NUMBER_MAX], double ns);
+/* "fanout: 1 group of 1,000 members, 128 bytes, ...": what the run is about. */
+void report_title(const struct run *run);
 
 /* What was connected, as lines of a table. */
 void report_connect(const struct run *run, const struct connect_result *connect);
@@ -21,7 +13,12 @@ void report_connect(const struct run *run, const struct connect_result *connect)
 /* What was measured, likewise. */
 void report_measurement(const struct run *run, const struct measurement *m);
 
-/* Both as JSON; `connect` or `m` may be NULL. -1: out of memory. */
+/* The end of a run: all of it, as a table or as JSON, and what was required. Returns the exit
+ * status. */
+int report_end(const struct run *run, const struct connect_result *connect,
+               const struct measurement *m);
+
+/* All of it as JSON; `connect` may be NULL. -1: out of memory. */
 int report_json(const struct run *run, const struct connect_result *connect,
                 const struct measurement *m);
 

@@ -8,16 +8,22 @@
 #include <unistd.h>
 
 #include "bench/load_clock.h"
+#include "bench/load_judge.h"
 #include "bench/load_usage.h"
 
-#define CONNECT_MAX_S  120
-#define JOIN_MAX_NS    (20 * NS_PER_S) /* nobody new has heard for so long */
-#define STALL_MAX_NS   (5 * NS_PER_S)  /* nothing has come for so long: nothing will */
-#define PROBE_WAIT_NS  (NS_PER_S / 5)
-#define QUIET_US       100000 /* the server has done what it puts off */
-#define EXTRA_US       20000  /* what comes too often comes soon */
-#define FULL_SHARE     0.9    /* of a core: a thread that has no more to give */
-#define LAG_EXCUSED_NS 200000
+#define CONNECT_STALL_S 30             /* nobody has connected for so long: nobody will */
+#define STALL_MAX_NS    (5 * NS_PER_S) /* nothing has come for so long: nothing will */
+#define REJOIN_MAX_NS   (10 * NS_PER_S)
+#define PROBE_WAIT_NS   (NS_PER_S / 5)
+#define JOIN_STALL_NS   (20 * NS_PER_S)
+#define QUIET_US        100000 /* the server has done what it puts off */
+#define EXTRA_US        20000  /* what comes too often comes soon */
+
+/* Members ask for hello where what they must get depends on when they joined. */
+static bool wants_hello(const struct options *options)
+{
+    return options->churn > 0 || options->slow > 0 || mix_on(&options->priorities);
+}
 
 int run_open(struct run *run, const char *scenario, const struct options *options,
              const struct groups *groups)
@@ -27,9 +33,13 @@ int run_open(struct run *run, const char *scenario, const struct options *option
                                  .host = options->clients.text,
                                  .groups = groups,
                                  .members = groups_members(groups),
+                                 .slow = options->slow,
+                                 .slow_rate = options->slow_rate,
+                                 .hello = wants_hello(options),
+                                 .mix = mix_on(&options->priorities) ? &options->priorities : NULL,
                                  .threads = options->threads,
                                  .sources = options->sources,
-                                 .payload = options->payload,
+                                 .payload = options->payload.max,
                                  .run = (uint16_t)getpid()};
 
     memset(run, 0, sizeof(*run));
@@ -37,7 +47,10 @@ int run_open(struct run *run, const char *scenario, const struct options *option
     run->scenario = scenario;
     run->groups = groups;
     run->pool = pool_start(&config);
-    return run->pool ? 0 : -1;
+    if (!run->pool)
+        return -1;
+    progress_begin(&run->progress, run->pool, scenario, options->pid, options->quiet);
+    return 0;
 }
 
 void run_close(struct run *run)
@@ -45,34 +58,7 @@ void run_close(struct run *run)
     publisher_free(run->publisher);
     producer_close(run->producer);
     pool_stop(run->pool);
-}
-
-void run_progress(struct run *run, const char *what)
-{
-    uint64_t now = monotonic_ns();
-    double seconds = (double)(now - run->progress_ns) / 1e9;
-    struct pool_count count;
-
-    if (run->options->quiet || (run->progress_ns && seconds < 1))
-        return;
-    count = pool_count(run->pool);
-    if (run->progress_ns) {
-        bool terminal = isatty(STDERR_FILENO);
-
-        fprintf(stderr, "%s%s: %s, %" PRIu64 " connected, %" PRIu64 " delivered, %.0f per second%s",
-                terminal ? "\r\033[K" : "", run->scenario, what, count.open, count.delivered,
-                (double)(count.delivered - run->progress_delivered) / seconds,
-                terminal ? "\r" : "\n");
-    }
-    run->progress_ns = now;
-    run->progress_delivered = count.delivered;
-}
-
-/* Ends the line that progress wrote over. */
-static void progress_end(const struct run *run)
-{
-    if (!run->options->quiet && isatty(STDERR_FILENO))
-        fputs("\r\033[K", stderr);
+    progress_free(&run->progress);
 }
 
 static void explain_failure(struct run *run, const char *what)
@@ -80,7 +66,7 @@ static void explain_failure(struct run *run, const char *what)
     struct pool_sum *sum = calloc(1, sizeof(*sum));
     uint64_t *last = calloc(run->groups->count, sizeof(*last));
 
-    progress_end(run);
+    progress_end(&run->progress);
     if (sum && last) {
         pool_collect(run->pool, last, 0, sum, NULL);
         fprintf(stderr, "shardcast-load: %s%s%s\n", what, sum->failure[0] ? ": " : "",
@@ -90,34 +76,49 @@ static void explain_failure(struct run *run, const char *what)
     free(sum);
 }
 
+/* Until all connections are made, or have failed, or nothing changes any more. Returns when the
+ * last was made. */
+static uint64_t wait_connected(struct run *run, uint64_t failed_before)
+{
+    uint64_t members = groups_members(run->groups), made = 0, changed = monotonic_ns();
+
+    while (monotonic_ns() - changed < CONNECT_STALL_S * NS_PER_S) {
+        struct pool_count count = pool_count(run->pool);
+
+        if (count.open != made) {
+            made = count.open;
+            changed = monotonic_ns();
+        }
+        if (count.open + count.failed - failed_before >= members)
+            break;
+        run_progress(run, "connecting");
+        usleep(500);
+    }
+    return changed;
+}
+
 int run_connect(struct run *run, struct connect_result *result)
 {
     uint64_t began, ended, members = groups_members(run->groups);
+    uint64_t failed = pool_count(run->pool).failed;
     struct server_sample before, after;
     struct usage usage;
-    struct pool_count count;
 
     memset(result, 0, sizeof(*result));
     if (server_sample(run->options->pid, &before) < 0) {
         fprintf(stderr, "shardcast-load: --pid %d: no such process\n", (int)run->options->pid);
         return -1;
     }
-    usage_begin(&usage, run->pool);
+    usage_begin(&usage);
     began = monotonic_ns();
     pool_connect(run->pool, run->options->in_flight);
-    do {
-        count = pool_count(run->pool);
-        ended = monotonic_ns();
-        if (count.open + count.failed >= members || ended - began > CONNECT_MAX_S * NS_PER_S)
-            break;
-        run_progress(run, "connecting");
-        usleep(500);
-    } while (true);
-    result->opened = count.open;
-    result->failed = members - count.open;
+    ended = wait_connected(run, failed);
+    usage_end(&usage, 0);
+    result->opened = pool_count(run->pool).open;
+    result->failed = members - result->opened;
     result->seconds = (double)(ended - began) / 1e9;
-    usage_end(&usage, run->pool, 0);
     result->generator_busy = usage.all;
+    usage_explain(&usage, result->limited, sizeof(result->limited));
     usleep(QUIET_US);
     (void)server_sample(run->options->pid, &after);
     result->server_cpu_ns = after.cpu_ns - before.cpu_ns;
@@ -129,17 +130,104 @@ int run_connect(struct run *run, struct connect_result *result)
     return -1;
 }
 
-/* What no phase counts: messages that tell whether a member has joined. */
-static int probe(struct run *run)
+int run_hold(struct run *run, double seconds, struct connect_result *result)
 {
+    struct server_sample before, after;
+    uint64_t end = monotonic_ns() + (uint64_t)(seconds * 1e9);
+
+    if (server_sample(run->options->pid, &before) < 0)
+        return -1;
+    while (monotonic_ns() < end) {
+        run_progress(run, "holding");
+        usleep(10000);
+    }
+    if (server_sample(run->options->pid, &after) < 0)
+        return -1;
+    result->rss_after = after.rss;
+    result->held_seconds = seconds;
+    result->held_cpu_ns = after.cpu_ns - before.cpu_ns;
+    return 0;
+}
+
+void run_drop(struct run *run)
+{
+    pool_drop(run->pool);
+}
+
+/* What no phase counts: messages that tell whether a member has joined. */
+static int probe(struct run *run, enum join_by by)
+{
+    uint32_t groups = by == JOIN_BY_GROUPS ? run->groups->count : 0;
     struct schedule schedule = {.phase = PHASE_PROBE,
-                                .messages = run->groups->count,
-                                .seconds = (double)JOIN_MAX_NS / 1e9,
-                                .groups = run->groups->count};
+                                .messages = groups ? groups : 1,
+                                .seconds = JOIN_STALL_NS / NS_PER_S,
+                                .groups = groups};
 
     if (publisher_begin(run->publisher, &schedule) < 0)
         return -1;
     return publisher_end(run->publisher)->failed ? -1 : 0;
+}
+
+struct beginning {
+    enum join_by by;
+    const uint64_t *groups; /* last sequences */
+    uint64_t everyone;
+};
+
+/* What was sent before they joined, by the way that they did not join by, is not theirs; from here
+ * on it is, from the first message. */
+static void begin_streams(struct worker *worker, void *arg)
+{
+    const struct beginning *at = arg;
+
+    for (uint32_t i = 0; i < worker->member_count; i++) {
+        struct member *member = &worker->members[i];
+
+        if (at->by == JOIN_BY_GROUPS)
+            member->everyone = stream_behind(at->everyone);
+        else
+            member->own = stream_behind(at->groups[member->group]);
+    }
+}
+
+/* Until every member has the last message of its group. -1: nothing more comes. */
+static int wait_even(struct run *run)
+{
+    struct pool_sum *sum = malloc(sizeof(*sum));
+    uint64_t delivered = 0, behind = 1, changed = monotonic_ns(), now = changed;
+
+    while (sum && behind && now - changed < STALL_MAX_NS) {
+        uint64_t count = pool_count(run->pool).delivered;
+
+        pool_collect(run->pool, publisher_sequences(run->publisher),
+                     publisher_sequence_everyone(run->publisher), sum, NULL);
+        behind = sum->behind;
+        now = monotonic_ns();
+        changed = count != delivered ? now : changed;
+        delivered = count;
+        run_progress(run, "waiting for the last");
+        if (behind)
+            usleep(10000);
+    }
+    free(sum);
+    return behind ? -1 : 0;
+}
+
+static int open_publisher(struct run *run)
+{
+    const struct options *options = run->options;
+    struct producer_config config = {.server = options->producers.in,
+                                     .dialect = options->protocols.dialects[0],
+                                     .groups = run->groups,
+                                     .sizes = &options->payload,
+                                     .mix = &options->priorities};
+
+    if (run->publisher)
+        return 0;
+    run->producer = producer_open(&config);
+    if (run->producer)
+        run->publisher = publisher_new(run->pool, run->producer);
+    return run->publisher ? 0 : -1;
 }
 
 /* Waits until every member has heard something, or nothing more comes: a slow server is not asked
@@ -162,58 +250,36 @@ static uint64_t wait_heard(struct run *run)
     return count.heard;
 }
 
-/* Until every member has the last message of its group; -1: nothing more comes. */
-static int wait_even(struct run *run)
+/* Publishes again and again until everyone has heard something. Returns how many have when nobody
+ * new has for a while. */
+static uint64_t probe_all(struct run *run, enum join_by by)
 {
-    struct pool_sum *sum = malloc(sizeof(*sum));
-    uint64_t delivered = 0, changed = monotonic_ns(), now = changed;
+    uint64_t members = groups_members(run->groups), heard = 0, now, changed = monotonic_ns();
 
-    while (sum && now - changed < STALL_MAX_NS) {
-        pool_collect(run->pool, publisher_sequences(run->publisher),
-                     publisher_sequence_everyone(run->publisher), sum, NULL);
-        if (sum->behind == 0) {
-            free(sum);
-            return 0;
-        }
-        usleep(10000);
-        now = monotonic_ns();
-        if (sum->tally.delivered != delivered)
-            changed = now;
-        delivered = sum->tally.delivered;
-    }
-    free(sum);
-    return -1;
+    do {
+        if (probe(run, by) < 0)
+            break;
+        now = wait_heard(run);
+        if (now != heard)
+            changed = monotonic_ns();
+        heard = now;
+    } while (heard < members && monotonic_ns() - changed < JOIN_STALL_NS);
+    return heard;
 }
 
-/* What was sent to all before they joined is not theirs; from here on it is, from the first one. */
-static void begin_streams(struct worker *worker, void *arg)
+int run_join(struct run *run, enum join_by by)
 {
-    const uint64_t *everyone = arg;
+    uint64_t members = groups_members(run->groups), heard;
+    struct beginning at = {.by = by};
 
-    for (uint32_t i = 0; i < worker->member_count; i++)
-        worker->members[i].everyone = (struct stream){.next = *everyone + 1, .seen = UINT64_MAX};
-}
-
-int run_join(struct run *run)
-{
-    uint64_t members = groups_members(run->groups), everyone, heard = 0;
-    uint64_t progressed = monotonic_ns();
-
-    run->producer = producer_open(&run->options->producers.in, run->options->protocols.dialects[0],
-                                  run->groups, run->options->payload);
-    if (!run->producer)
+    if (open_publisher(run) < 0)
         return -1;
-    run->publisher = publisher_new(run->pool, run->producer);
-    if (!run->publisher)
-        return -1;
-    while (heard < members && monotonic_ns() - progressed < JOIN_MAX_NS && probe(run) == 0) {
-        uint64_t now_heard = wait_heard(run);
-
-        if (now_heard > heard)
-            progressed = monotonic_ns();
-        heard = now_heard;
+    if (run->pool->config.hello) { /* who is open has got it, and is in */
+        run->account.known = stats_get(&run->options->admin.in, &run->account.stats) == 0;
+        return 0;
     }
-    progress_end(run);
+    heard = probe_all(run, by);
+    progress_end(&run->progress);
     if (producer_error(run->producer)[0]) {
         fprintf(stderr, "shardcast-load: publishing: %s\n", producer_error(run->producer));
         return -1;
@@ -225,34 +291,38 @@ int run_join(struct run *run)
                 members - heard, members);
         return -1;
     }
-    if (wait_even(run) < 0) {
-        fprintf(stderr, "shardcast-load: not all that was published reached the members\n");
-        return -1;
-    }
-    everyone = publisher_sequence_everyone(run->publisher);
-    pool_each(run->pool, begin_streams, &everyone);
-    return 0;
+    at.groups = publisher_sequences(run->publisher);
+    at.everyone = publisher_sequence_everyone(run->publisher);
+    pool_each(run->pool, begin_streams, &at);
+    if (wait_even(run) == 0)
+        return 0;
+    fprintf(stderr, "shardcast-load: not all that was published reached the members\n");
+    return -1;
 }
 
-/* How many deliveries a schedule's messages make. */
-static uint64_t expected_deliveries(const struct groups *groups, const struct schedule *schedule,
+/* How many deliveries a schedule's messages make to members that keep up. */
+static uint64_t expected_deliveries(const struct run *run, const struct schedule *schedule,
                                     uint64_t sent)
 {
-    uint64_t expected = 0;
+    const struct groups *groups = run->groups;
+    uint64_t expected = 0, slow = run->options->slow;
 
     if (schedule->groups == 0)
-        return sent * groups_members(groups);
+        return sent * (groups_members(groups) - slow * groups->count);
     for (uint32_t i = 0; i < schedule->groups; i++)
         expected += (sent / schedule->groups + (i < sent % schedule->groups)) *
-                    groups_size(groups, schedule->first + i);
+                    (groups_size(groups, schedule->first + i) - slow);
     return expected;
 }
 
-/* Waits for the deliveries that are still on their way; returns when the last one came. */
-static uint64_t wait_delivered(struct run *run, uint64_t target)
+/* Waits for the deliveries that are still on their way; returns when the last one came. Where
+ * nobody knows how many there are, until every member has its group's last. */
+static uint64_t wait_delivered(struct run *run, const struct measurement *m, uint64_t target)
 {
     uint64_t delivered = 0, changed = monotonic_ns(), now = changed;
 
+    if (!m->exact && wait_even(run) == 0)
+        return monotonic_ns();
     while (now - changed < STALL_MAX_NS) {
         uint64_t count = pool_count(run->pool).delivered;
 
@@ -261,7 +331,7 @@ static uint64_t wait_delivered(struct run *run, uint64_t target)
             delivered = count;
             changed = now;
         }
-        if (delivered >= target)
+        if (m->exact ? delivered >= target : wait_even(run) == 0)
             break;
         run_progress(run, "waiting for the last");
         usleep(200);
@@ -269,81 +339,84 @@ static uint64_t wait_delivered(struct run *run, uint64_t target)
     return changed;
 }
 
-static void judge(struct run *run, struct measurement *m)
+/* Until those that left are back. */
+static void end_churn(struct run *run)
 {
-    struct faults *faults = &m->sum.tally.faults;
-    uint64_t lost = m->expected > m->delivered ? m->expected - m->delivered : 0;
+    uint64_t since = monotonic_ns();
 
-    if (lost > faults->lost)
-        faults->lost = lost;
-    m->behind = m->publish.due && m->schedule.rate > 0 &&
-                (m->publish.sent < m->publish.due ||
-                 m->publish.blocked_ns + m->publish.windowed_ns > (uint64_t)(m->seconds * 5e7));
-    m->passed = faults_none(faults) && !m->publish.failed && m->delivered == m->expected &&
-                producer_refused(run->producer) == 0;
+    pool_churn(run->pool, 0);
+    while (pool_count(run->pool).open < groups_members(run->groups) &&
+           monotonic_ns() - since < REJOIN_MAX_NS) {
+        run_progress(run, "waiting for the last");
+        usleep(1000);
+    }
 }
 
-/* Says why a figure is the generator's and not the server's, where it is. */
-static void judge_generator(struct measurement *m, const struct usage *usage)
+/* Publishes it all. */
+static int publish(struct run *run, struct measurement *m)
 {
-    struct generator_load *generator = &m->generator;
-    uint64_t lag = latency_percentile(&m->publish.lag, 99);
-    uint64_t p99 = latency_percentile(&m->sum.tally.latency, 99);
-    size_t size = sizeof(generator->limited);
+    bool warmup = m->schedule.phase == PHASE_WARMUP;
 
-    generator->busiest = usage->busiest;
-    generator->all = usage->all;
-    generator->cores = usage->cores;
-    generator->lag_p99 = lag;
-    if (generator->busiest > FULL_SHARE)
-        snprintf(generator->limited, size, "one of its threads used %.0f %% of a core",
-                 100 * generator->busiest);
-    else if (generator->all > FULL_SHARE)
-        snprintf(generator->limited, size, "it used %.0f %% of the cores that it has",
-                 100 * generator->all);
-    else if (m->publish.sent < m->publish.due && !m->behind)
-        snprintf(generator->limited, size, "it did not keep the schedule");
-    else if (lag > LAG_EXCUSED_NS && lag > p99 / 4)
-        snprintf(generator->limited, size, "it sent late (p99 %" PRIu64 " us)", lag / 1000);
+    if (publisher_begin(run->publisher, &m->schedule) < 0)
+        return -1;
+    if (run->options->churn > 0)
+        pool_churn(run->pool, run->options->churn);
+    while (!publisher_done(run->publisher)) {
+        run_progress(run, warmup ? "warming up" : "measuring");
+        usleep(1000);
+    }
+    m->publish = *publisher_end(run->publisher);
+    if (run->options->churn > 0)
+        end_churn(run);
+    return 0;
+}
+
+static void measure_server(struct run *run, const struct server_sample *before,
+                           struct measurement *m)
+{
+    struct server_sample after;
+
+    if (server_sample(run->options->pid, &after) < 0)
+        fprintf(stderr, "shardcast-load: the server has ended\n");
+    m->server = after;
+    m->server.cpu_ns = after.cpu_ns - before->cpu_ns;
+    m->server.wait_ns = after.wait_ns - before->wait_ns;
 }
 
 int run_measure(struct run *run, const struct schedule *schedule, struct measurement *m)
 {
-    struct server_sample before, after;
-    const struct publish_result *publish;
+    struct server_sample before;
     struct usage usage;
-    uint64_t delivered, ended;
+    uint64_t delivered, failed, ended;
 
     memset(m, 0, sizeof(*m));
     m->schedule = *schedule;
+    m->exact = run->options->churn <= 0;
     pool_reset_latency(run->pool);
     delivered = pool_count(run->pool).delivered;
+    failed = pool_count(run->pool).failed;
     if (server_sample(run->options->pid, &before) < 0)
         return -1;
-    usage_begin(&usage, run->pool);
-    if (publisher_begin(run->publisher, schedule) < 0)
+    usage_begin(&usage);
+    if (publish(run, m) < 0)
         return -1;
-    while (!publisher_done(run->publisher)) {
-        run_progress(run, schedule->phase == PHASE_WARMUP ? "warming up" : "measuring");
-        usleep(1000);
-    }
-    publish = publisher_end(run->publisher);
-    m->publish = *publish;
-    m->expected = expected_deliveries(run->groups, schedule, publish->sent);
-    ended = wait_delivered(run, delivered + m->expected);
-    usage_end(&usage, run->pool, publish->cpu_ns);
-    if (server_sample(run->options->pid, &after) < 0)
-        fprintf(stderr, "shardcast-load: the server has ended\n");
-    m->server = after;
-    m->server.cpu_ns = after.cpu_ns - before.cpu_ns;
-    m->server.wait_ns = after.wait_ns - before.wait_ns;
-    m->seconds = ended > publish->began_ns ? (double)(ended - publish->began_ns) / 1e9 : 0;
+    if (m->exact)
+        m->expected = expected_deliveries(run, schedule, m->publish.sent);
+    ended = wait_delivered(run, m, delivered + m->expected);
+    usage_end(&usage, m->publish.cpu_ns);
+    measure_server(run, &before, m);
+    m->seconds = ended > m->publish.began_ns ? (double)(ended - m->publish.began_ns) / 1e9 : 0;
     usleep(EXTRA_US);
+    progress_look(&run->progress, "done");
+    progress_end(&run->progress);
+    if (run->account.known && schedule->phase == PHASE_MEASURE)
+        judge_account(run, m);
     pool_collect(run->pool, publisher_sequences(run->publisher),
                  publisher_sequence_everyone(run->publisher), &m->sum, NULL);
     m->delivered = pool_count(run->pool).delivered - delivered;
-    progress_end(run);
-    judge(run, m);
+    m->failed = pool_count(run->pool).failed - failed;
+    m->refused = producer_refused(run->producer);
+    judge_measurement(m);
     judge_generator(m, &usage);
     if (producer_error(run->producer)[0])
         fprintf(stderr, "shardcast-load: publishing: %s\n", producer_error(run->producer));

@@ -17,4 +17,11 @@ struct server_sample {
  * server is not known) the sample is all zeros. */
 int server_sample(pid_t pid, struct server_sample *sample);
 
+/* Likewise, but cheap enough for once a second: memory may lag by some pages per thread. */
+int server_glance(pid_t pid, struct server_sample *sample);
+
+/* Files that the process has open, in all tables of its threads; 0: not known. Takes long where
+ * there are very many of them. */
+uint64_t server_files(pid_t pid);
+
 #endif

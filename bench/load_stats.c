@@ -46,6 +46,13 @@ fail:
     return NULL;
 }
 
+static const char *const drop_names[STATS_DROPS] = {"closed", "slow", "skip", "latest", "low"};
+
+const char *stats_drop_name(enum stats_drop drop)
+{
+    return drop_names[drop];
+}
+
 static uint64_t number(const json_t *object, const char *key)
 {
     return (uint64_t)json_integer_value(json_object_get(object, key));
@@ -70,8 +77,22 @@ static int parse(const char *response, struct stats *stats)
     stats->shards = (uint32_t)json_array_size(json_object_get(root, "shards"));
     drops = json_object_get(root, "drops");
     json_object_foreach(drops, reason, value) stats->drops += (uint64_t)json_integer_value(value);
+    for (int i = 0; i < STATS_DROPS; i++)
+        stats->dropped[i] = number(drops, drop_names[i]);
     json_decref(root);
     return 0;
+}
+
+struct stats stats_between(const struct stats *before, const struct stats *after)
+{
+    struct stats between = *after;
+
+    between.routed -= before->routed;
+    between.deliveries -= before->deliveries;
+    between.drops -= before->drops;
+    for (int i = 0; i < STATS_DROPS; i++)
+        between.dropped[i] -= before->dropped[i];
+    return between;
 }
 
 int stats_get(const struct sockaddr_in *admin, struct stats *stats)

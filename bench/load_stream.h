@@ -38,6 +38,12 @@ static inline void stream_take(struct stream *stream, struct faults *faults, uin
     stream_take_other(stream, faults, sequence);
 }
 
+/* A stream in which the next message is the one behind the first `before`. */
+static inline struct stream stream_behind(uint64_t before)
+{
+    return (struct stream){.next = before + 1, .seen = UINT64_MAX};
+}
+
 /* How many messages up to and with number `last` have not come (the gaps that stream_take() counted
  * aside). */
 static inline uint64_t stream_missing(const struct stream *stream, uint64_t last)

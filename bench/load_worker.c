@@ -18,6 +18,7 @@
 #define EVENTS_PER_TURN 512
 #define BUFFER_MAX      (64 << 20)
 #define FIRST_SOURCE    0x7f000002u /* 127.0.0.2 */
+#define SLOW_HANDSHAKE  4096        /* bytes that a slow member reads at once before it is in */
 
 static void publish(struct worker *worker)
 {
@@ -25,10 +26,10 @@ static void publish(struct worker *worker)
     bool watch = worker->pool->config.groups->count == 1;
 
     for (uint32_t i = 0; watch && i < worker->member_count; i += worker->sample_stride) {
-        uint64_t next = worker->members[i].own.next;
+        const struct member *member = &worker->members[i];
 
-        if (next < slowest)
-            slowest = next;
+        if (!member->slow && member->own.next < slowest)
+            slowest = member->own.next;
     }
     atomic_store_explicit(&worker->shared.heard, worker->tally.heard, memory_order_relaxed);
     atomic_store_explicit(&worker->shared.slowest,
@@ -53,17 +54,29 @@ static void note_errno(struct worker *worker, const char *what, int error)
     note_failure(worker, what, text, (int)strlen(text));
 }
 
-/* A connection is over, by the server's doing or because it could not be made. */
-static void member_over(struct worker *worker, struct member *member)
+void worker_member_over(struct worker *worker, struct member *member)
 {
-    if (member->state == MEMBER_OPEN) {
-        worker->tally.faults.closed++;
+    enum member_state was = (enum member_state)member->state;
+
+    member_cut(member);
+    switch (was) {
+    case MEMBER_OPEN:
         atomic_fetch_sub(&worker->shared.open, 1);
-    } else {
+        if (!member->slow) {
+            worker->tally.faults.closed++;
+            return;
+        }
+        worker->slow.cut++;
+        break;
+    case MEMBER_LEAVING:
+        break;
+    default:
         worker->connecting--;
         atomic_fetch_add(&worker->shared.failed, 1);
+        return;
     }
-    member_cut(member);
+    member_reset(member, &worker->rules);
+    worker_connect_member(worker, member);
 }
 
 /* Sends the handshake's request as soon as the connection stands. Over loopback it mostly stands
@@ -71,15 +84,16 @@ static void member_over(struct worker *worker, struct member *member)
 static void send_request(struct worker *worker, struct member *member)
 {
     const struct pool_config *config = &worker->pool->config;
-    const struct dialect *dialect = worker->tally.dialect;
-    char path[160], request[512];
-    int size = dialect_path(dialect, path, sizeof(path), config->groups->names[member->group]);
+    const struct dialect *dialect = worker->rules.dialect;
+    char path[512], request[1024];
+    int size = dialect_path(dialect, path, sizeof(path), config->groups->names[member->group],
+                            worker->rules.positions != NULL);
 
     if (size > 0)
         size = member_request(request, sizeof(request), config->host, path, dialect->subprotocol);
     if (size < 0) {
         note_failure(worker, "request", "too long", 8);
-        member_over(worker, member);
+        worker_member_over(worker, member);
         return;
     }
     if (send(member->fd, request, (size_t)size, MSG_NOSIGNAL) == size) {
@@ -90,7 +104,7 @@ static void send_request(struct worker *worker, struct member *member)
     if (errno == EAGAIN || errno == EINTR)
         return;
     note_errno(worker, "connect", errno);
-    member_over(worker, member);
+    worker_member_over(worker, member);
 }
 
 /* One address serves some thousand connections well: the kernel searches a free port for each. */
@@ -106,23 +120,27 @@ static int bind_source(const struct pool_config *config, int fd, uint32_t number
     return bind(fd, (const struct sockaddr *)&from, sizeof(from));
 }
 
-static void connect_member(struct worker *worker, uint32_t i)
+void worker_connect_member(struct worker *worker, struct member *member)
 {
     const struct pool_config *config = &worker->pool->config;
-    struct member *member = &worker->members[i];
+    uint32_t number = worker_member_number(worker, (uint32_t)(member - worker->members));
     struct epoll_event event = {.events = EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET,
                                 .data.ptr = member};
 
+    if (worker->rules.more)
+        worker->rules.more[member - worker->members].since_ns = monotonic_ns();
     worker->connecting++;
     member->state = MEMBER_CONNECTING;
     member->fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-    if (member->fd < 0 || bind_source(config, member->fd, worker_member_number(worker, i)) < 0 ||
+    if (member->slow)
+        slow_prepare(member->fd);
+    if (member->fd < 0 || bind_source(config, member->fd, number) < 0 ||
         (connect(member->fd, (const struct sockaddr *)&config->server, sizeof(config->server)) <
              0 &&
          errno != EINPROGRESS) ||
         epoll_ctl(worker->epoll_fd, EPOLL_CTL_ADD, member->fd, &event) < 0) {
         note_errno(worker, "connect", errno);
-        member_over(worker, member);
+        worker_member_over(worker, member);
         return;
     }
     send_request(worker, member);
@@ -132,7 +150,7 @@ static void connect_more(struct worker *worker)
 {
     while (worker->connecting < worker->connect_limit &&
            worker->connect_next < worker->member_count)
-        connect_member(worker, worker->connect_next++);
+        worker_connect_member(worker, &worker->members[worker->connect_next++]);
 }
 
 void worker_connect(struct worker *worker, uint32_t limit)
@@ -149,7 +167,17 @@ void worker_cut(struct worker *worker)
     }
     worker->connect_next = worker->connecting = 0;
     atomic_store(&worker->shared.open, 0);
-    atomic_store(&worker->shared.failed, 0);
+}
+
+void worker_drop(struct worker *worker)
+{
+    worker_cut(worker);
+    for (uint32_t i = 0; i < worker->member_count; i++) {
+        member_reset(&worker->members[i], &worker->rules);
+        worker->members[i].received = 0;
+    }
+    worker->tally.heard = 0;
+    atomic_store(&worker->shared.heard, 0);
 }
 
 uint32_t worker_member_number(const struct worker *worker, uint32_t i)
@@ -162,6 +190,7 @@ static void member_opened(struct worker *worker, struct member *member)
     member->state = MEMBER_OPEN;
     worker->connecting--;
     atomic_fetch_add(&worker->shared.open, 1);
+    atomic_fetch_add(&worker->shared.opened, 1);
 }
 
 /* Takes `size` bytes that are frames. Returns how many are done with, or -1. */
@@ -169,7 +198,8 @@ static int64_t take_frames(struct worker *worker, struct member *member, uint8_t
                            size_t size, uint64_t now_ns)
 {
     bool joining = member->state == MEMBER_JOINING;
-    int64_t used = member_take(member, &worker->tally, bytes, size, now_ns);
+    struct tally *tally = member->slow ? worker->slow_tally : &worker->tally;
+    int64_t used = member_take(member, tally, bytes, size, now_ns);
 
     if (joining && used < 0)
         note_failure(worker, "subscribing", "the server does not accept it", 29);
@@ -195,9 +225,11 @@ static int64_t take_answer(struct worker *worker, struct member *member, uint8_t
     }
     if (answer == 0)
         return 0;
-    if (!worker->tally.dialect->join) {
+    if (worker->rules.positions) {
+        member->state = MEMBER_JOINING;
+    } else if (!worker->rules.dialect->join) {
         member_opened(worker, member);
-    } else if (!member_join(member, &worker->tally, config->groups->names[member->group],
+    } else if (!member_join(member, &worker->rules, config->groups->names[member->group],
                             worker_member_number(worker, (uint32_t)(member - worker->members)))) {
         note_failure(worker, "subscribing", "the request cannot be sent", 26);
         return -1;
@@ -212,7 +244,7 @@ static bool grow_buffer(struct worker *worker)
     size_t size = 2 * worker->buffer_size;
     uint8_t *buffer;
 
-    if (!worker->tally.dialect->frame || size > BUFFER_MAX)
+    if (!worker->rules.dialect->frame || size > BUFFER_MAX)
         return false;
     buffer = realloc(worker->buffer, size);
     if (!buffer)
@@ -244,14 +276,17 @@ static bool take_bytes(struct worker *worker, struct member *member, size_t size
     return false;
 }
 
-/* Reads until the socket is empty: the events are edge-triggered. A frame that was cut is put in
- * front of what is read next, so that the parser only ever sees whole ones. */
-static void member_readable(struct worker *worker, struct member *member)
+/* A frame that was cut is put in front of what is read next, so that the parser only ever sees
+ * whole ones. The events are edge-triggered: but for a member that is slow the socket must be
+ * emptied. */
+void worker_read_member(struct worker *worker, struct member *member, size_t most)
 {
     for (;;) {
         size_t have = member->carry_size, room = worker->buffer_size - have;
         ssize_t n;
 
+        if (most && room > most)
+            room = most;
         if (have)
             memcpy(worker->buffer, member->carry, have);
         n = recv(member->fd, worker->buffer + have, room, 0);
@@ -260,19 +295,29 @@ static void member_readable(struct worker *worker, struct member *member)
         if (n < 0 && errno == EAGAIN)
             return;
         if (n <= 0) {
-            if (member->state != MEMBER_OPEN)
+            if (member->state < MEMBER_OPEN)
                 note_errno(worker, "upgrade", n < 0 ? errno : ECONNRESET);
-            member_over(worker, member);
+            worker_member_over(worker, member);
             return;
         }
         if (!take_bytes(worker, member, have + (size_t)n)) {
-            member_over(worker, member);
+            worker_member_over(worker, member);
             return;
         }
-        if ((size_t)n < room)
+        if ((size_t)n < room || most)
             return;
         publish(worker); /* so much to read: do not keep others waiting for news */
     }
+}
+
+static void member_readable(struct worker *worker, struct member *member, uint32_t events)
+{
+    bool ended = (events & (EPOLLRDHUP | EPOLLHUP | EPOLLERR)) != 0;
+
+    if (!member->slow || worker->slow.released || ended)
+        worker_read_member(worker, member, 0);
+    else if (member->state != MEMBER_OPEN)
+        worker_read_member(worker, member, SLOW_HANDSHAKE);
 }
 
 static void member_event(struct worker *worker, struct member *member, uint32_t events)
@@ -284,7 +329,7 @@ static void member_event(struct worker *worker, struct member *member, uint32_t 
     if (member->state == MEMBER_CONNECTING)
         send_request(worker, member);
     if (member->fd >= 0 && (events & (EPOLLIN | EPOLLRDHUP | EPOLLHUP | EPOLLERR)))
-        member_readable(worker, member);
+        member_readable(worker, member, events);
     if (handshake)
         connect_more(worker);
 }
@@ -327,6 +372,22 @@ static void private_files(void)
 #endif
 }
 
+/* What is due by the clock. Returns for how long, in ms, there is nothing more; -1: for ever. */
+static int timed_turn(struct worker *worker)
+{
+    uint64_t now, slow, churn, next;
+
+    if (worker->churn.interval_ns <= 0 && worker->slow.count == 0)
+        return -1;
+    now = monotonic_ns();
+    slow = slow_turn(worker, now);
+    churn = churn_turn(worker, now);
+    next = slow < churn ? slow : churn;
+    if (next == UINT64_MAX)
+        return -1;
+    return next > now ? (int)((next - now) / NS_PER_MS) + 1 : 0;
+}
+
 void *worker_main(void *arg)
 {
     struct worker *worker = arg;
@@ -341,7 +402,7 @@ void *worker_main(void *arg)
         exit(1);
     }
     while (!worker->stop) {
-        int n = epoll_wait(worker->epoll_fd, events, EVENTS_PER_TURN, -1);
+        int n = epoll_wait(worker->epoll_fd, events, EVENTS_PER_TURN, timed_turn(worker));
 
         for (int i = 0; i < n; i++)
             if (events[i].data.ptr)

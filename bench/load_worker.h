@@ -11,7 +11,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "bench/load_churn.h"
 #include "bench/load_member.h"
+#include "bench/load_slow.h"
 
 struct pool;
 
@@ -35,29 +37,48 @@ struct worker {
     uint32_t connecting;
     uint8_t *buffer;
     size_t buffer_size;
+    struct member_rules rules;
     struct tally tally;
+    struct tally *slow_tally; /* of members that are slow; NULL: there are none */
+    struct churn churn;
+    struct slow slow;
     char failure[WORKER_FAILURE_MAX]; /* why the first connection failed; "": none did */
 
     /* shared: written by the worker once per turn */
     struct {
-        _Atomic uint64_t delivered; /* messages */
+        _Atomic uint64_t delivered; /* messages, but to slow members */
         _Atomic uint64_t heard;     /* members with at least one message */
         _Atomic uint64_t slowest;   /* the least sequence that a watched member has reached */
         _Atomic uint64_t open;      /* members connected */
-        _Atomic uint64_t failed;    /* members that could not connect */
+        _Atomic uint64_t opened;    /* connections that were made */
+        _Atomic uint64_t failed;    /* connections that could not be made */
     } shared __attribute__((aligned(64)));
 };
 
 /* The thread; `arg` is the worker. */
 void *worker_main(void *arg);
 
-/* On the worker's thread: connects its members, `limit` at a time. */
+/* The rest: on the worker's thread. */
+
+/* Connects its members, `limit` at a time. */
 void worker_connect(struct worker *worker, uint32_t limit);
 
-/* On the worker's thread: cuts all its members, so that they can connect again. */
+/* Cuts all its members, so that they can connect again. */
 void worker_cut(struct worker *worker);
 
-/* On the worker's thread: the number of the worker's i-th member in the whole run. */
+/* Likewise; they forget what they have got. */
+void worker_drop(struct worker *worker);
+
+/* Connects a member that has no connection. */
+void worker_connect_member(struct worker *worker, struct member *member);
+
+/* A connection is over, by the server's doing, its own, or because it could not be made. */
+void worker_member_over(struct worker *worker, struct member *member);
+
+/* Reads at most `most` bytes (0: until the socket is empty) and takes what they are. */
+void worker_read_member(struct worker *worker, struct member *member, size_t most);
+
+/* The number of the worker's i-th member in the whole run. */
 uint32_t worker_member_number(const struct worker *worker, uint32_t i);
 
 #endif

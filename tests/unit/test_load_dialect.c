@@ -79,9 +79,15 @@ static void paths_name_the_group_where_the_server_wants_it(void **state)
 {
     char path[32];
 
-    assert_says(path, dialect_path(&dialect_msgpack, path, sizeof(path), "room"), "/ws/room");
-    assert_says(path, dialect_path(&dialect_nats, path, sizeof(path), "room"), "/");
-    assert_int_equal(dialect_path(&dialect_msgpack, path, 8, "room"), -1);
+    assert_says(path, dialect_path(&dialect_msgpack, path, sizeof(path), "room", false),
+                "/ws/room");
+    assert_says(path, dialect_path(&dialect_msgpack, path, sizeof(path), "a:b&c", true),
+                "/ws/a:b%26c?hello=1");
+    assert_says(path, dialect_path(&dialect_msgpack, path, sizeof(path), "user:ann", true),
+                "/ws?user=ann&hello=1");
+    assert_says(path, dialect_path(&dialect_nats, path, sizeof(path), "room", false), "/");
+    for (size_t room = 0; room < sizeof("/ws/room?hello=1"); room++)
+        assert_int_equal(dialect_path(&dialect_msgpack, path, room, "room", true), -1);
 }
 
 static void shardcast_is_told_in_msgpack(void **state)

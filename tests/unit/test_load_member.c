@@ -16,6 +16,10 @@
 
 struct fixture {
     struct member member;
+    struct member_more more;
+    struct member_rules rules;
+    struct position positions[GROUP + 1];
+    struct mix mix;
     struct tally tally;
     uint8_t bytes[70000];
     size_t size;
@@ -28,8 +32,11 @@ static int setup(void **state)
     if (!fixture)
         return -1;
     fixture->member = (struct member){.fd = -1, .group = GROUP, .state = MEMBER_OPEN};
-    fixture->tally.run = RUN;
-    fixture->tally.dialect = &dialect_msgpack;
+    fixture->rules = (struct member_rules){.dialect = &dialect_msgpack,
+                                           .run = RUN,
+                                           .members = &fixture->member,
+                                           .more = &fixture->more};
+    fixture->tally.rules = &fixture->rules;
     *state = fixture;
     return 0;
 }
@@ -92,7 +99,7 @@ static void test_messages_of_every_length_form(void **state)
     assert_int_equal(fixture->tally.bytes, 66700);
     assert_int_equal(fixture->tally.heard, 1);
     assert_true(faults_none(&fixture->tally.faults));
-    assert_int_equal(latency_percentile(&fixture->tally.latency, 50), 2000);
+    assert_int_equal(latency_percentile(&fixture->tally.latency[MIX_NORMAL], 50), 2000);
 }
 
 static void test_every_cut_leaves_what_is_incomplete(void **state)
@@ -172,6 +179,79 @@ static void test_text_and_fragments_are_unexpected(void **state)
     assert_int_equal(fixture->tally.faults.unexpected, 3);
 }
 
+static void test_a_critical_message_may_overtake_others(void **state)
+{
+    struct fixture *fixture = *state;
+    uint64_t critical = 1;
+
+    assert_int_equal(mix_parse(&fixture->mix, "critical=1,normal=4"), 0);
+    fixture->rules.mix = &fixture->mix;
+    while (mix_priority_of(&fixture->mix, GROUP, critical) != MIX_CRITICAL)
+        critical++;
+    fixture->member.own = stream_behind(0);
+    fixture->more.critical = stream_behind(0);
+    message(fixture, PAYLOAD, GROUP, critical);
+    for (uint64_t number = 1; number <= 5; number++)
+        if (number != critical)
+            message(fixture, PAYLOAD, GROUP, number);
+    assert_int_equal(take(fixture), fixture->size);
+    assert_true(faults_none(&fixture->tally.faults));
+    assert_int_equal(fixture->tally.latency[MIX_CRITICAL].count, 1);
+    assert_int_equal(fixture->tally.latency[MIX_NORMAL].count, 4);
+    assert_int_equal(member_missing(&fixture->member, &fixture->rules, 5), 0);
+    assert_int_equal(member_missing(&fixture->member, &fixture->rules, 10), 5);
+}
+
+static void hello(struct fixture *fixture, const char *text)
+{
+    memcpy(frame(fixture, 0x81, strlen(text)), text, strlen(text));
+}
+
+static void test_hello_says_what_must_come_next(void **state)
+{
+    struct fixture *fixture = *state;
+
+    fixture->rules.positions = fixture->positions;
+    for (unsigned times = 0; times < 2; times++) {
+        member_reset(&fixture->member, &fixture->rules);
+        fixture->member.state = MEMBER_JOINING;
+        fixture->size = 0;
+        /* 7 had been published before this run; when it comes back there are 2 more. */
+        hello(fixture, times ? "{\"groups\": {\"g\": {\"epoch\": \"e\", \"offset\": 9}}}"
+                             : "{\"groups\": {\"g\": {\"epoch\": \"e\", \"offset\": 7}}}");
+        message(fixture, PAYLOAD, GROUP, times ? 4 : 1);
+        assert_int_equal(take(fixture), fixture->size);
+        assert_int_equal(fixture->member.state, MEMBER_OPEN);
+        assert_int_equal(fixture->tally.faults.lost, times);
+    }
+}
+
+static void test_nothing_comes_before_hello(void **state)
+{
+    struct fixture *fixture = *state;
+
+    fixture->rules.positions = fixture->positions;
+    fixture->member.state = MEMBER_JOINING;
+    message(fixture, PAYLOAD, GROUP, 1);
+    hello(fixture, "{\"groups\": {}}");
+    assert_int_equal(take(fixture), fixture->size);
+    assert_int_equal(fixture->member.state, MEMBER_JOINING);
+    assert_int_equal(fixture->tally.faults.unexpected, 2);
+}
+
+static void test_of_a_group_that_was_forgotten_nothing_is_known(void **state)
+{
+    struct fixture *fixture = *state;
+
+    fixture->rules.positions = fixture->positions;
+    fixture->member.state = MEMBER_JOINING;
+    fixture->positions[GROUP] = (struct position){.epoch = 1, .state = POSITION_KNOWN};
+    hello(fixture, "{\"groups\": {\"g\": {\"epoch\": \"e\", \"offset\": 2}}}");
+    message(fixture, PAYLOAD, GROUP, 30);
+    assert_int_equal(take(fixture), fixture->size);
+    assert_true(faults_none(&fixture->tally.faults));
+}
+
 static void test_close_ends_with_its_code(void **state)
 {
     struct fixture *fixture = *state;
@@ -232,7 +312,7 @@ static void test_packets_in_any_frames_and_any_pieces(void **state)
     struct fixture *fixture = *state;
     uint8_t text[4096];
 
-    fixture->tally.dialect = &dialect_nats;
+    fixture->rules.dialect = &dialect_nats;
     for (size_t cut = 1; cut < 400; cut += 13) {
         for (size_t p = 0; p < sizeof(pieces) / sizeof(pieces[0]); p++) {
             size_t size = 0;
@@ -259,7 +339,7 @@ static void test_a_packet_cut_twice_over_64_kib_ends_the_connection(void **state
 {
     struct fixture *fixture = *state;
 
-    fixture->tally.dialect = &dialect_nats;
+    fixture->rules.dialect = &dialect_nats;
     memcpy(frame(fixture, 0x82, 60000), "MSG load3 1 69000\r\n", 19);
     frame(fixture, 0x82, 9000);
     assert_int_equal(take(fixture), -1);
@@ -269,7 +349,7 @@ static void test_a_member_is_in_when_the_server_says_so(void **state)
 {
     struct fixture *fixture = *state;
 
-    fixture->tally.dialect = &dialect_nats;
+    fixture->rules.dialect = &dialect_nats;
     fixture->member.state = MEMBER_JOINING;
     memcpy(frame(fixture, 0x82, 9), "INFO {}\r\n", 9);
     assert_int_equal(take(fixture), fixture->size);
@@ -306,6 +386,12 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_a_payload_too_short_for_a_stamp_is_corruption, setup,
                                         teardown),
         cmocka_unit_test_setup_teardown(test_text_and_fragments_are_unexpected, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_a_critical_message_may_overtake_others, setup,
+                                        teardown),
+        cmocka_unit_test_setup_teardown(test_hello_says_what_must_come_next, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_nothing_comes_before_hello, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_of_a_group_that_was_forgotten_nothing_is_known, setup,
+                                        teardown),
         cmocka_unit_test_setup_teardown(test_close_ends_with_its_code, setup, teardown),
         cmocka_unit_test_setup_teardown(test_a_masked_frame_ends_the_connection, setup, teardown),
         cmocka_unit_test_setup_teardown(test_packets_in_any_frames_and_any_pieces, setup, teardown),
