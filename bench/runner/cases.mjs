@@ -109,7 +109,7 @@ export const cases = [
   {
     name: 'storm',
     title: 'connecting 15,000, 200 handshakes at once',
-    load: ['storm', '--members', 15000],
+    load: ['storm', '--members', 15000, '--waves', 1],
     contenders: both,
     figures: ['upgrades', 'upgradeCpu'],
     bars: { upgrades: { min: 0.8 } },

@@ -182,7 +182,7 @@ async function churn() {
     const times = Math.max(2, Math.round(Number(options.churn) / storm));
     let first;
     for (let i = 0; i < times; i++) {
-      await measure(server, 'storm', ['--members', storm]);
+      await measure(server, 'storm', ['--members', storm, '--waves', 1]);
       if (i === 0) first = rss(server);
     }
     await sleep(7000);
