@@ -4,6 +4,8 @@
 
 #include <msgpack/pack.h>
 
+#include "proto/payload.h"
+
 /* One answer on its way into a buffer, in msgpack-c's hands. The first error sticks, and the end
  * takes back what was written: a stream with half an answer in it could not be read on. */
 struct writer {
@@ -104,6 +106,78 @@ int answer_hello(struct buffer *out, uint64_t id, const char *version, uint32_t 
     put_text(&writer, version);
     put_uint(&writer, "shards", shards);
     put_uint(&writer, "message_bytes", message_bytes);
+    return writer_end(&writer);
+}
+
+/* Bytes of an unsigned integer in its shortest form. */
+static uint64_t uint_bytes(uint64_t value)
+{
+    return value < 0x80          ? 1
+           : value <= UINT8_MAX  ? 2
+           : value <= UINT16_MAX ? 3
+           : value <= UINT32_MAX ? 5
+                                 : 9;
+}
+
+/* Bytes of one of a history's messages. */
+static uint64_t message_bytes(uint64_t offset, const struct payload *payload)
+{
+    uint32_t body = payload->body_bytes;
+    bool short_str = payload->kind != PAYLOAD_BINARY && body < 32;
+    uint64_t header = short_str ? 1 : body <= UINT8_MAX ? 2 : body <= UINT16_MAX ? 3 : 5;
+
+    return 1 + sizeof("offset") + uint_bytes(offset) + sizeof("data") + header + body;
+}
+
+/* How many messages have room in the answer. */
+static uint32_t history_fit(const struct answer_history *history)
+{
+    /* What stands around them, with the longest headers. */
+    uint64_t bytes = 1 + sizeof("id") + uint_bytes(history->id) + sizeof("ok") + 1 +
+                     sizeof("messages") + 5 + sizeof("epoch") + sizeof("") +
+                     strlen(history->epoch) + sizeof("offset") + uint_bytes(history->offset);
+    uint32_t fit = 0;
+
+    while (fit < history->count) {
+        uint32_t i = history->newest ? history->count - 1 - fit : fit;
+
+        bytes += message_bytes(history->first + i, history->messages[i]);
+        if (fit && bytes > history->bytes_max)
+            break;
+        fit++;
+    }
+    return fit;
+}
+
+static void put_message(struct writer *writer, uint64_t offset, struct payload *payload)
+{
+    const char *body = (char *)payload_body(payload);
+
+    msgpack_pack_map(&writer->packer, 2);
+    put_uint(writer, "offset", offset);
+    put_text(writer, "data");
+    if (payload->kind == PAYLOAD_BINARY) {
+        msgpack_pack_bin(&writer->packer, payload->body_bytes);
+        msgpack_pack_bin_body(&writer->packer, body, payload->body_bytes);
+    } else {
+        put_str(writer, body, payload->body_bytes);
+    }
+}
+
+int answer_history(struct buffer *out, const struct answer_history *history)
+{
+    uint32_t fit = history_fit(history);
+    uint32_t from = history->newest ? history->count - fit : 0;
+    struct writer writer;
+
+    begin_ok(&writer, out, history->id, 3);
+    put_text(&writer, "messages");
+    msgpack_pack_array(&writer.packer, fit);
+    for (uint32_t i = from; i < from + fit; i++)
+        put_message(&writer, history->first + i, history->messages[i]);
+    put_text(&writer, "epoch");
+    put_text(&writer, history->epoch);
+    put_uint(&writer, "offset", history->offset);
     return writer_end(&writer);
 }
 

@@ -11,7 +11,9 @@ static void place_clear(struct answer_place *place)
     if (place->refusal)
         free(place->refusal->names);
     free(place->refusal);
+    history_range_unref(place->range);
     place->refusal = NULL;
+    place->range = NULL;
 }
 
 void answers_free(struct answers *answers)
@@ -140,4 +142,31 @@ int answer_note(struct answer_place *place, const struct record_answer *answer, 
     place->offset = answer->offset;
     place->epoch = answer->epoch;
     return 0;
+}
+
+int answer_note_history(struct answer_place *place, const struct record_history_answer *answer)
+{
+    static const struct {
+        enum refusal code;
+        const char *text;
+    } refusals[] = {
+        [HISTORY_OTHER_EPOCH] = {REFUSAL_INSUFFICIENT_STATE, "its epoch is another one"},
+        [HISTORY_GONE] =
+            {REFUSAL_INSUFFICIENT_STATE,
+             "not all that came after that offset is kept, or it has not been reached"},
+        [HISTORY_OVERLOADED] = {REFUSAL_OVERLOADED, "out of memory"},
+    };
+    char text[COMMAND_MESSAGE_MAX];
+
+    place->homes--;
+    place->offset = answer->offset;
+    place->epoch = answer->epoch;
+    place->newest = answer->query.newest;
+    if (answer->outcome == HISTORY_OK) {
+        place->range = answer->range ? history_range_ref(answer->range) : NULL;
+        return 0;
+    }
+    snprintf(text, sizeof(text), "%.*s: %s", (int)answer->head.name_bytes, answer->name,
+             refusals[answer->outcome].text);
+    return answer_refuse(place, refusals[answer->outcome].code, text);
 }

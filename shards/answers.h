@@ -35,8 +35,10 @@ struct answer_place {
                         on its way */
     uint8_t op;      /* enum command_op */
     bool has_id;
-    bool position; /* one group: the answer carries offset and epoch */
-    bool taken;    /* a group took the message */
+    bool position;               /* one group: the answer carries offset and epoch */
+    bool taken;                  /* a group took the message */
+    bool newest;                 /* history: without `since` */
+    struct history_range *range; /* history; one reference; NULL: no messages */
     struct answer_refusal *refusal;
 };
 
@@ -73,6 +75,10 @@ static inline bool answers_empty(const struct answers *answers)
 
 /* Notes that a command is refused as a whole. ERR_NOMEM: nothing noted. */
 int answer_refuse(struct answer_place *place, enum refusal code, const char *message) MUST_CHECK;
+
+/* Notes what a home answered to a question for history. ERR_NOMEM: it could not be noted. */
+int answer_note_history(struct answer_place *place,
+                        const struct record_history_answer *answer) MUST_CHECK;
 
 /* Notes what a home answered. `max_rate` is the group's, for the text. ERR_NOMEM: the refusal could
  * not be noted. */

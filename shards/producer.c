@@ -13,6 +13,9 @@
 #define OUT_MAX       (1u << 20) /* answers that a producer has not taken */
 #define LINGER_TICKS  (2u * WHEEL_PER_SECOND)
 
+/* Questions for history that a producer may have under way: each answer holds messages. */
+#define HISTORIES_MAX 16
+
 int producer_table_init(struct producer_table *table)
 {
     memset(table, 0, sizeof(*table));
@@ -157,6 +160,19 @@ void producer_closed(struct shard *shard, const struct record_closed *closed)
     list_answered(producer);
 }
 
+void producer_history(struct shard *shard, const struct record_history_answer *answer)
+{
+    struct producer *producer;
+    struct answer_place *place = find_place(shard, &answer->asker.command, &producer);
+
+    if (!place)
+        return;
+    if (answer_note_history(place, answer))
+        producer_end(producer);
+    else
+        list_answered(producer);
+}
+
 struct write {
     uv_write_t request; /* first */
     struct buffer bytes;
@@ -183,7 +199,7 @@ static void on_written(uv_write_t *request, int status)
 static void send_out(struct producer *producer)
 {
     uv_stream_t *stream = (uv_stream_t *)&producer->tcp;
-    uv_buf_t piece = uv_buf_init((char *)producer->out.bytes, (unsigned)producer->out.size);
+    uv_buf_t piece = {.base = (char *)producer->out.bytes, .len = producer->out.size};
     int sent = uv_stream_get_write_queue_size(stream) ? 0 : uv_try_write(stream, &piece, 1);
 
     if (sent < 0 && sent != UV_EAGAIN) {
@@ -205,8 +221,8 @@ static void send_out(struct producer *producer)
     }
     write->bytes = producer->out;
     memset(&producer->out, 0, sizeof(producer->out));
-    piece = uv_buf_init((char *)write->bytes.bytes + sent,
-                        (unsigned)(write->bytes.size - (size_t)sent));
+    piece.base = (char *)write->bytes.bytes + sent;
+    piece.len = write->bytes.size - (size_t)sent;
     if (uv_write(&write->request, stream, &piece, 1, on_written)) {
         buffer_free(&write->bytes);
         free(write);
@@ -258,7 +274,7 @@ static bool must_wait(const struct producer *producer)
     if (answers_empty(&producer->answers) && shard->under_way <= 2 * SHARD_UNDER_WAY_MAX)
         return unsent(producer) > OUT_MAX;
     return shard_congested(shard) || !shard->input_budget || answers_full(&producer->answers) ||
-           unsent(producer) > OUT_MAX;
+           producer->histories >= HISTORIES_MAX || unsent(producer) > OUT_MAX;
 }
 
 /* Takes what commands there are in `bytes`. Returns how many bytes they were. */

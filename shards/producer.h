@@ -30,9 +30,11 @@ void producer_table_free(struct producer_table *table);
 /* Makes a producer of a fresh socket, which is closed if that fails. Always true. */
 bool producer_accept(struct shard *shard, int fd);
 
-/* A home has answered, or a shard has closed its part of a disconnect. The producer may be gone. */
+/* A home has answered, a shard has closed its part of a disconnect, or a home has answered a
+ * question for history. The producer may be gone. */
 void producer_answered(struct shard *shard, const struct record_answer *answer);
 void producer_closed(struct shard *shard, const struct record_closed *closed);
+void producer_history(struct shard *shard, const struct record_history_answer *answer);
 
 /* Takes commands that had to wait, if they need not any more. */
 void producer_take_waiting(struct shard *shard);

@@ -13,7 +13,9 @@ static struct answer_place *add_place(struct producer *producer, const struct co
 {
     struct answer_place *place = answers_add(&producer->answers, command);
 
-    if (!place)
+    if (place)
+        producer->histories += command->op == COMMAND_HISTORY;
+    else
         producer_end(producer);
     return place;
 }
@@ -62,6 +64,25 @@ static void send_disconnect(struct producer *producer, const struct command *com
     shard->under_way += record->head.size;
 }
 
+static void send_history(struct producer *producer, const struct command *command,
+                         const struct named *name, struct command_ref ref)
+{
+    struct shard *shard = producer->shard;
+    struct record_history *record =
+        outbox_add(shard->outbox, shard_home(shard, name->hash), OUTBOX_NORMAL, RECORD_HISTORY,
+                   sizeof(*record), name, 0, 0);
+
+    record->asker = (struct history_asker){.command = ref};
+    record->query = (struct history_query){
+        .limit = command->has_limit ? command->limit : UINT64_MAX,
+        .epoch = epoch_read(command->since_epoch.bytes, command->since_epoch.size),
+        .offset = command->since_offset,
+        .since = command->since.bytes != NULL,
+        .newest = command->since.bytes == NULL,
+    };
+    shard->under_way += record->head.size;
+}
+
 static void send_part(struct producer *producer, struct command *command, const char *name,
                       size_t size, uint32_t part)
 {
@@ -73,8 +94,10 @@ static void send_part(struct producer *producer, struct command *command, const 
     if (command->op == COMMAND_BROADCAST)
         shard_publish(shard, &key, command->payload, command->priority, ref,
                       (struct slot_ref){NO_SLOT, 0});
-    else
+    else if (command->op == COMMAND_DISCONNECT)
         send_disconnect(producer, command, &key, ref);
+    else
+        send_history(producer, command, &key, ref);
 }
 
 /* Sends the command on its way to the homes of its groups. */
@@ -116,13 +139,11 @@ static void carry_out(struct producer *producer, struct command *command)
     switch (command->op) {
     case COMMAND_BROADCAST:
     case COMMAND_DISCONNECT:
+    case COMMAND_HISTORY:
         if (producer->shard->draining)
             refuse(producer, command, REFUSAL_SHUTTING_DOWN, "the engine is shutting down");
         else
             route(producer, command);
-        break;
-    case COMMAND_HISTORY:
-        refuse(producer, command, REFUSAL_UNKNOWN_OP, "history: no namespace keeps history");
         break;
     case COMMAND_STATS:
     case COMMAND_HELLO:
@@ -214,6 +235,24 @@ static int encode_refusal(struct producer *producer, const struct answer_place *
     return failed;
 }
 
+static int encode_history(struct producer *producer, const struct answer_place *place)
+{
+    const struct history_range *range = place->range;
+    char epoch[EPOCH_TEXT_MAX];
+
+    return answer_history(&producer->out,
+                          &(struct answer_history){
+                              .id = place->id,
+                              .epoch = place->epoch ? epoch_text(place->epoch, epoch) : "",
+                              .offset = place->offset,
+                              .messages = range ? range->messages : NULL,
+                              .count = range ? range->count : 0,
+                              .first = range ? range->first : 0,
+                              .newest = place->newest,
+                              .bytes_max = producer->shard->settings->limits.recovery_bytes,
+                          });
+}
+
 static int encode_answer(struct producer *producer, const struct answer_place *place)
 {
     struct shard *shard = producer->shard;
@@ -235,6 +274,7 @@ static int encode_answer(struct producer *producer, const struct answer_place *p
         return answer_hello(&producer->out, place->id, shard->world->version, shard->world->shards,
                             shard->settings->limits.message_bytes);
     case COMMAND_HISTORY:
+        return encode_history(producer, place);
     case COMMAND_PING:
         break;
     }
@@ -248,6 +288,7 @@ int producer_encode_answers(struct producer *producer, size_t bytes_max)
     while (producer->out.size < bytes_max && (place = answers_ready(&producer->answers))) {
         if (encode_answer(producer, place))
             return ERR_NOMEM;
+        producer->histories -= place->op == COMMAND_HISTORY;
         answers_pop(&producer->answers);
     }
     return 0;

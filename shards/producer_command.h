@@ -18,8 +18,9 @@ struct producer {
     struct slot_ref ref;
     struct command_scanner scanner;
     struct answers answers;
-    struct buffer out; /* answers of this turn */
-    uint8_t *input;    /* what is half read, or waits; NULL: nothing */
+    uint32_t histories; /* of these, for history */
+    struct buffer out;  /* answers of this turn */
+    uint8_t *input;     /* what is half read, or waits; NULL: nothing */
     size_t input_size, input_room;
     uint32_t linger_until; /* tick; 0: does not */
     bool authorized;       /* no token is asked for, or it was right */

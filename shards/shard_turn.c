@@ -144,6 +144,8 @@ static void history_answered(struct shard *shard, const struct record_history_an
     shard->under_way -= answer->credit;
     if (answer->asker.command.producer == NO_PRODUCER)
         sdk_session_history(shard, answer);
+    else
+        producer_history(shard, answer);
     history_range_unref(answer->range);
 }
 

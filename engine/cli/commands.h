@@ -6,6 +6,7 @@
 
 int pub_main(const struct options *options);
 int sub_main(const struct options *options);
+int history_main(const struct options *options);
 int stats_main(const struct options *options);
 
 #endif

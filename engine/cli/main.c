@@ -18,6 +18,7 @@ static const char usage[] = "Usage: shardcast COMMAND [OPTION]... [OPERAND]...\n
                             "Commands:\n"
                             "  pub GROUP [MESSAGE|-]  publish to a group\n"
                             "  sub GROUP...           print what is published to groups\n"
+                            "  history GROUP          print the messages that a group keeps\n"
                             "  stats                  show the engine's figures\n"
                             "\n"
                             "Options:\n"
@@ -65,6 +66,23 @@ static const char usage_sub[] =
     "Exit status: 0 when ended by SIGINT, SIGTERM, --count, a reader that has closed the pipe, or\n"
     "with --once by a close with code 1000 or 1001; 1 otherwise, 2 on bad usage.\n";
 
+static const char usage_history[] =
+    "Usage: shardcast history [OPTION]... GROUP\n"
+    "\n"
+    "Prints the newest messages of a group, as many as one answer of the engine may hold: each as\n"
+    "one line behind its offset, binary ones in hexadecimal, and then the group's position.\n"
+    "\n"
+    "  --producers ADDR:PORT  the engine's producer port (SHARDCAST_PRODUCERS, 127.0.0.1:7481);\n"
+    "                         a token is taken from SHARDCAST_PRODUCERS_TOKEN\n"
+    "  --limit N              at most N messages; 0: the position only\n"
+    "  --since EPOCH:OFFSET   the oldest messages behind that position instead\n"
+    "  --timeout SECONDS      how long to wait for the engine (10)\n"
+    "  --json                 print the answer as one line of JSON; what is binary is then under\n"
+    "                         \"binary\" and not under \"data\", in base64\n"
+    "\n"
+    "Exit status: 0, 1 on a failure or where that position cannot be read on from, 2 on bad "
+    "usage.\n";
+
 static const char usage_stats[] =
     "Usage: shardcast stats [OPTION]...\n"
     "\n"
@@ -85,6 +103,8 @@ static const struct entry entries[] = {
      OPTION_ADDRESSES | OPTION_PUBLISH | OPTION_USER | OPTION_JSON | OPTION_TIMEOUT, usage_pub},
     {"sub", sub_main, OPTION_ADDRESSES | OPTION_SUBSCRIBE | OPTION_USER | OPTION_TIMEOUT,
      usage_sub},
+    {"history", history_main, OPTION_ADDRESSES | OPTION_HISTORY | OPTION_JSON | OPTION_TIMEOUT,
+     usage_history},
     {"stats", stats_main, OPTION_ADDRESSES | OPTION_JSON | OPTION_TIMEOUT, usage_stats},
 };
 

@@ -19,6 +19,8 @@ enum {
     ARG_RATE,
     ARG_COUNT,
     ARG_TIMEOUT,
+    ARG_LIMIT,
+    ARG_SINCE,
     ARG_BINARY,
     ARG_JSON,
     ARG_RAW,
@@ -38,6 +40,8 @@ static const struct option arguments[] = {
     {"rate", required_argument, NULL, ARG_RATE},
     {"count", required_argument, NULL, ARG_COUNT},
     {"timeout", required_argument, NULL, ARG_TIMEOUT},
+    {"limit", required_argument, NULL, ARG_LIMIT},
+    {"since", required_argument, NULL, ARG_SINCE},
     {"binary", no_argument, NULL, ARG_BINARY},
     {"json", no_argument, NULL, ARG_JSON},
     {"raw", no_argument, NULL, ARG_RAW},
@@ -91,6 +95,9 @@ static unsigned argument_sets(int argument)
         return OPTION_SUBSCRIBE;
     case ARG_TIMEOUT:
         return OPTION_TIMEOUT;
+    case ARG_LIMIT:
+    case ARG_SINCE:
+        return OPTION_HISTORY;
     case ARG_JSON:
         return OPTION_JSON;
     default:
@@ -110,6 +117,18 @@ static int read_number(const char *name, const char *text, uint64_t least, uint6
                   (unsigned long long)least, (unsigned long long)most);
         return ERR_CONFIG;
     }
+    return 0;
+}
+
+static int read_since(struct options *options, const char *text)
+{
+    const char *colon = strrchr(text, ':');
+
+    if (!colon || !colon[1] || colon[1 + strspn(colon + 1, "0123456789")]) {
+        cli_error("--since: \"%s\" is not EPOCH:OFFSET", text);
+        return ERR_CONFIG;
+    }
+    options->since = text;
     return 0;
 }
 
@@ -134,6 +153,8 @@ static int read_text(struct options *options, int argument, const char *text)
     case ARG_SESSION:
         options->session = text;
         return 0;
+    case ARG_SINCE:
+        return read_since(options, text);
     default: /* ARG_PRIORITY */
         if (strcmp(text, "critical") && strcmp(text, "normal") && strcmp(text, "low")) {
             cli_error("--priority: \"%s\" is none of critical, normal, low", text);
@@ -156,6 +177,8 @@ static int read_argument(struct options *options, int argument, const char *text
         return 0;
     case ARG_COUNT:
         return read_number("count", text, 1, UINT64_MAX, &options->count);
+    case ARG_LIMIT:
+        return read_number("limit", text, 0, UINT64_MAX - 1, &options->limit);
     case ARG_TIMEOUT:
         if (read_number("timeout", text, 1, 86400, &number))
             return ERR_CONFIG;
@@ -195,6 +218,7 @@ int options_read(struct options *options, unsigned set, int argc, char **argv)
     options->producers_token = variable("SHARDCAST_PRODUCERS_TOKEN", NULL);
     options->admin_token = variable("SHARDCAST_ADMIN_TOKEN", NULL);
     options->timeout = 10;
+    options->limit = UINT64_MAX;
 
     opterr = 0; /* the messages are ours: one line each, in one wording */
     while ((argument = getopt_long(argc, argv, ":h", arguments, &index)) != -1) {

@@ -19,7 +19,8 @@ enum option_set {
     OPTION_SUBSCRIBE = 1 << 4, /* --raw, --once, --count */
     OPTION_USER = 1 << 5,      /* --user */
     OPTION_JSON = 1 << 6,      /* --json */
-    OPTION_TIMEOUT = 1 << 7    /* --timeout */
+    OPTION_TIMEOUT = 1 << 7,   /* --timeout */
+    OPTION_HISTORY = 1 << 8    /* --limit, --since */
 };
 
 struct options {
@@ -32,6 +33,8 @@ struct options {
     uint32_t rate;        /* messages per second; 0: as fast as they come */
     uint64_t count;       /* frames to receive; 0: no end */
     uint32_t timeout;     /* seconds */
+    uint64_t limit;       /* messages; UINT64_MAX: not given */
+    const char *since;    /* EPOCH:OFFSET; NULL: not given */
     bool binary, json, raw, once;
     bool help;
 

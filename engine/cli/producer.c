@@ -18,6 +18,7 @@ struct producer {
     msgpack_packer packer;
     msgpack_unpacker unpacker;
     msgpack_unpacked unpacked;
+    const msgpack_object_array *messages; /* of what is unpacked; NULL: it has none */
 };
 
 struct producer *producer_new(int fd)
@@ -103,6 +104,23 @@ int producer_broadcast(struct producer *producer, uint64_t id, struct producer_t
     return failed ? ERR_NOMEM : 0;
 }
 
+int producer_history(struct producer *producer, uint64_t id, const char *group, uint64_t limit,
+                     const char *since)
+{
+    msgpack_packer *packer = &producer->packer;
+    bool limited = limit != UINT64_MAX;
+    int failed = msgpack_pack_map(packer, 3u + limited + (since != NULL)) ||
+                 pack_text(packer, "op") || pack_text(packer, "history") ||
+                 pack_text(packer, "id") || msgpack_pack_uint64(packer, id) ||
+                 pack_text(packer, "group") || pack_text(packer, group);
+
+    if (!failed && limited)
+        failed = pack_text(packer, "limit") || msgpack_pack_uint64(packer, limit);
+    if (!failed && since)
+        failed = pack_text(packer, "since") || pack_text(packer, since);
+    return failed ? ERR_NOMEM : 0;
+}
+
 int producer_send(struct producer *producer)
 {
     while (producer_unsent(producer)) {
@@ -146,7 +164,8 @@ static void read_text(char *out, size_t size, const msgpack_object *object)
     out[n] = '\0';
 }
 
-static void read_pair(struct producer_answer *answer, const msgpack_object_kv *pair)
+static void read_pair(struct producer *producer, struct producer_answer *answer,
+                      const msgpack_object_kv *pair)
 {
     const msgpack_object *value = &pair->val;
     bool number = value->type == MSGPACK_OBJECT_POSITIVE_INTEGER;
@@ -165,6 +184,9 @@ static void read_pair(struct producer_answer *answer, const msgpack_object_kv *p
         answer->offset = value->via.u64;
     } else if (!strcmp(key, "retry_after_ms") && number) {
         answer->retry_after_ms = (int64_t)value->via.u64;
+    } else if (!strcmp(key, "messages") && value->type == MSGPACK_OBJECT_ARRAY) {
+        producer->messages = &value->via.array;
+        answer->message_count = value->via.array.size;
     } else if (!strcmp(key, "epoch")) {
         read_text(answer->epoch, sizeof(answer->epoch), value);
     } else if (!strcmp(key, "error")) {
@@ -190,7 +212,28 @@ int producer_next(struct producer *producer, struct producer_answer *answer)
         return ERR_PROTOCOL;
     memset(answer, 0, sizeof(*answer));
     answer->retry_after_ms = -1;
+    producer->messages = NULL;
     for (uint32_t i = 0; i < producer->unpacked.data.via.map.size; i++)
-        read_pair(answer, &producer->unpacked.data.via.map.ptr[i]);
+        read_pair(producer, answer, &producer->unpacked.data.via.map.ptr[i]);
     return 1;
+}
+
+struct producer_message producer_message(const struct producer *producer, uint32_t place)
+{
+    const msgpack_object *object = &producer->messages->ptr[place];
+    struct producer_message message = {.bytes = (const uint8_t *)""};
+    uint32_t pairs = object->type == MSGPACK_OBJECT_MAP ? object->via.map.size : 0;
+
+    for (uint32_t i = 0; i < pairs; i++) {
+        const msgpack_object *value = &object->via.map.ptr[i].val;
+
+        if (value->type == MSGPACK_OBJECT_POSITIVE_INTEGER) {
+            message.offset = value->via.u64;
+        } else if (value->type == MSGPACK_OBJECT_STR || value->type == MSGPACK_OBJECT_BIN) {
+            message.binary = value->type == MSGPACK_OBJECT_BIN;
+            message.bytes = (const uint8_t *)value->via.str.ptr; /* bin has the same layout */
+            message.size = value->via.str.size;
+        }
+    }
+    return message;
 }

@@ -24,6 +24,15 @@ struct producer_answer {
     char epoch[33];
     char error[64];
     char message[512];
+    uint32_t message_count; /* of a history: see producer_message() */
+};
+
+/* One message of a history. */
+struct producer_message {
+    uint64_t offset;
+    const uint8_t *bytes;
+    size_t size;
+    bool binary;
 };
 
 /* Takes over a connected, non-blocking socket. NULL: out of memory. */
@@ -42,6 +51,10 @@ int producer_broadcast(struct producer *producer, uint64_t id, struct producer_t
                        const char *priority, const void *bytes, size_t size,
                        bool binary) MUST_CHECK;
 
+/* `limit` UINT64_MAX and `since` NULL: not given. */
+int producer_history(struct producer *producer, uint64_t id, const char *group, uint64_t limit,
+                     const char *since) MUST_CHECK;
+
 /* Sends what the socket takes now. ERR_SYS: errno says why. */
 int producer_send(struct producer *producer) MUST_CHECK;
 
@@ -50,5 +63,8 @@ int producer_receive(struct producer *producer, bool *end) MUST_CHECK;
 
 /* Takes the next answer. Returns 1, or 0 where there is none yet; ERR_PROTOCOL: not an answer. */
 int producer_next(struct producer *producer, struct producer_answer *answer) MUST_CHECK;
+
+/* A message of the answer that was taken last, by its place; valid until the next is taken. */
+struct producer_message producer_message(const struct producer *producer, uint32_t place);
 
 #endif

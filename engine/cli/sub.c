@@ -16,6 +16,7 @@
 
 #include "engine/cli/commands.h"
 #include "engine/cli/net.h"
+#include "engine/cli/print.h"
 #include "engine/cli/subscribe_url.h"
 
 #define RECEIVE_BYTES 65536
@@ -139,20 +140,6 @@ static void leave(struct subscriber *sub, int status)
     lws_callback_on_writable(sub->wsi);
 }
 
-static void print_bytes(const struct subscriber *sub, const uint8_t *bytes, size_t size, bool hex)
-{
-    static const char digits[] = "0123456789abcdef";
-
-    if (!hex || sub->options->raw) {
-        fwrite(bytes, 1, size, stdout);
-        return;
-    }
-    for (size_t i = 0; i < size; i++) {
-        putchar(digits[bytes[i] >> 4]);
-        putchar(digits[bytes[i] & 15]);
-    }
-}
-
 /* A piece of a message: printed as it comes, so that no size of message needs memory here. */
 static void on_receive(struct subscriber *sub, struct lws *wsi, const uint8_t *bytes, size_t size)
 {
@@ -160,7 +147,7 @@ static void on_receive(struct subscriber *sub, struct lws *wsi, const uint8_t *b
 
     if (sub->state != SUB_OPEN)
         return;
-    print_bytes(sub, bytes, size, lws_frame_is_binary(wsi));
+    print_bytes(bytes, size, lws_frame_is_binary(wsi) && !sub->options->raw);
     if (last)
         putchar('\n');
     if (ferror(stdout) && !sub->output_error)

@@ -13,6 +13,7 @@
 
 #include "proto/answer.h"
 #include "proto/command.h"
+#include "proto/payload.h"
 
 /* All that is in `out`, as msgpack-c prints it; empties it. */
 static const char *printed(struct buffer *out)
@@ -149,6 +150,112 @@ static void a_tree_is_written_piece_by_piece(void **state)
                         "{\"drops\"=>{\"slow\"=>18446744073709551615}, \"shards\"=>[0, 1]}");
 }
 
+static struct payload *payload_of(enum payload_kind kind, const char *body, uint32_t size)
+{
+    struct payload *payload = payload_new(kind, size);
+
+    assert_non_null(payload);
+    memcpy(payload_body(payload), body, size);
+    return payload;
+}
+
+static void a_history_has_messages_and_the_position(void **state)
+{
+    struct payload *messages[] = {payload_of(PAYLOAD_TEXT, "hello", 5),
+                                  payload_of(PAYLOAD_BINARY, "bin", 3),
+                                  payload_of(PAYLOAD_JSON, "[1]", 3)};
+    struct answer_history history = {.id = 7,
+                                     .epoch = "aB",
+                                     .offset = 12,
+                                     .messages = messages,
+                                     .count = 3,
+                                     .first = 10,
+                                     .bytes_max = 1000};
+    struct buffer out = {0};
+
+    assert_int_equal(answer_history(&out, &history), 0);
+    assert_string_equal(
+        printed(&out),
+        "{\"id\"=>7, \"ok\"=>true, \"messages\"=>[{\"offset\"=>10, \"data\"=>\"hello\"}, "
+        "{\"offset\"=>11, \"data\"=>\"bin\"}, {\"offset\"=>12, \"data\"=>\"[1]\"}], "
+        "\"epoch\"=>\"aB\", \"offset\"=>12}");
+
+    assert_int_equal(answer_history(&out, &(struct answer_history){.id = 1, .epoch = ""}), 0);
+    assert_string_equal(
+        printed(&out),
+        "{\"id\"=>1, \"ok\"=>true, \"messages\"=>[], \"epoch\"=>\"\", \"offset\"=>0}");
+    for (unsigned i = 0; i < 3; i++)
+        payload_unref(messages[i]);
+}
+
+/* How many messages an encoded history has, in one piece, and where they begin. */
+static uint32_t history_messages(const struct buffer *out, uint64_t *first)
+{
+    msgpack_unpacked unpacked;
+    size_t at = 0;
+
+    msgpack_unpacked_init(&unpacked);
+    assert_int_equal(msgpack_unpack_next(&unpacked, (const char *)out->bytes, out->size, &at),
+                     MSGPACK_UNPACK_SUCCESS);
+    assert_int_equal(at, out->size);
+    const msgpack_object_array *array = &unpacked.data.via.map.ptr[2].val.via.array;
+    uint32_t count = array->size;
+    for (uint32_t i = 0; i < count; i++) {
+        uint64_t offset = array->ptr[i].via.map.ptr[0].val.via.u64;
+
+        if (!i)
+            *first = offset;
+        assert_int_equal(offset, *first + i);
+    }
+    msgpack_unpacked_destroy(&unpacked);
+    return count;
+}
+
+static void a_history_is_bounded_to_the_byte(void **state)
+{
+    enum { COUNT = 40 };
+    static const uint32_t sizes[] = {0, 1, 31, 32, 255, 256, 1000, 65535, 65536};
+    static char body[65536];
+    struct payload *messages[COUNT];
+    struct answer_history history = {
+        .id = 1, .epoch = "0123456789abc", .messages = messages, .count = COUNT, .first = 115};
+    struct buffer out = {0};
+    size_t whole;
+    uint64_t first = 0;
+
+    for (unsigned i = 0; i < COUNT; i++)
+        messages[i] = payload_of(i % 2 ? PAYLOAD_TEXT : PAYLOAD_BINARY, body,
+                                 sizes[i % (sizeof(sizes) / sizeof(sizes[0]))]);
+    for (unsigned newest = 0; newest < 2; newest++) {
+        history.newest = newest;
+        for (uint32_t count = 1; count <= COUNT; count++) {
+            /* What has room exactly is there; with a few bytes less (the array's header) one less.
+             */
+            history.count = count;
+            history.messages = messages + (newest ? COUNT - count : 0);
+            history.first = 115 + (newest ? COUNT - count : 0);
+            history.bytes_max = UINT64_MAX;
+            assert_int_equal(answer_history(&out, &history), 0);
+            whole = out.size;
+            assert_int_equal(history_messages(&out, &first), count);
+            buffer_free(&out);
+
+            history.bytes_max = whole + 4;
+            assert_int_equal(answer_history(&out, &history), 0);
+            assert_int_equal(history_messages(&out, &first), count);
+            buffer_free(&out);
+
+            history.bytes_max = whole - 1;
+            assert_int_equal(answer_history(&out, &history), 0);
+            assert_int_equal(history_messages(&out, &first), count > 1 ? count - 1 : 1);
+            assert_int_equal(first, history.first + (newest && count > 1));
+            buffer_free(&out);
+        }
+    }
+    for (unsigned i = 0; i < COUNT; i++)
+        payload_unref(messages[i]);
+}
+
 /* Many answers in one buffer are a stream that the scanner reads like any other. */
 static void answers_follow_each_other(void **state)
 {
@@ -200,6 +307,8 @@ int main(void)
         cmocka_unit_test(every_code_has_its_name),
         cmocka_unit_test(groups_that_refuse_are_named),
         cmocka_unit_test(a_tree_is_written_piece_by_piece),
+        cmocka_unit_test(a_history_has_messages_and_the_position),
+        cmocka_unit_test(a_history_is_bounded_to_the_byte),
         cmocka_unit_test(answers_follow_each_other),
         cmocka_unit_test(a_buffer_takes_anything),
     };

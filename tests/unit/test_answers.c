@@ -297,6 +297,70 @@ static void an_answer_to_what_is_gone_finds_nothing(void **state)
     answers_free(&answers);
 }
 
+static struct record_history_answer *new_history_answer(const char *name,
+                                                        enum history_outcome outcome)
+{
+    struct record_history_answer *answer = calloc(1, sizeof(*answer) + strlen(name));
+
+    assert_non_null(answer);
+    answer->head.name_bytes = (uint32_t)strlen(name);
+    memcpy(answer->name, name, strlen(name));
+    answer->outcome = (uint8_t)outcome;
+    answer->offset = 12;
+    answer->epoch = 77;
+    return answer;
+}
+
+static void a_history_holds_its_range_until_it_is_answered(void **state)
+{
+    struct answers answers = {0};
+    struct record_history_answer *answer = new_history_answer("room", HISTORY_OK);
+    struct history_range *range = answer->range = history_range_new(0);
+
+    (void)state;
+    assert_non_null(range);
+    add(&answers, COMMAND_HISTORY, 1, 1);
+    add(&answers, COMMAND_HISTORY, 2, 1);
+    assert_null(answers_ready(&answers));
+    for (uint32_t i = 0; i < 2; i++)
+        assert_int_equal(answer_note_history(answers_get(&answers, i), answer), 0);
+    assert_int_equal(range->refs, 3);
+    assert_ptr_equal(answers_ready(&answers)->range, range);
+    assert_int_equal(answers_ready(&answers)->offset, 12);
+    assert_int_equal(answers_ready(&answers)->epoch, 77);
+    answers_pop(&answers);
+    assert_int_equal(range->refs, 2);
+    answers_free(&answers);
+    assert_int_equal(range->refs, 1);
+    history_range_unref(range);
+    free(answer);
+}
+
+static void a_history_that_cannot_be_read_on_is_refused(void **state)
+{
+    static const enum refusal refusals[] = {
+        [HISTORY_OTHER_EPOCH] = REFUSAL_INSUFFICIENT_STATE,
+        [HISTORY_GONE] = REFUSAL_INSUFFICIENT_STATE,
+        [HISTORY_OVERLOADED] = REFUSAL_OVERLOADED,
+    };
+
+    (void)state;
+    for (unsigned outcome = HISTORY_OTHER_EPOCH; outcome <= HISTORY_OVERLOADED; outcome++) {
+        struct answers answers = {0};
+        struct record_history_answer *answer = new_history_answer("room", outcome);
+
+        add(&answers, COMMAND_HISTORY, 1, 1);
+        assert_int_equal(answer_note_history(answers_get(&answers, 0), answer), 0);
+        const struct answer_place *place = answers_ready(&answers);
+        assert_non_null(place->refusal);
+        assert_int_equal(place->refusal->code, refusals[outcome]);
+        assert_memory_equal(place->refusal->message, "room: ", 6);
+        assert_int_equal(place->refusal->name_count, 0);
+        answers_free(&answers);
+        free(answer);
+    }
+}
+
 static void it_is_full_at_its_bound(void **state)
 {
     struct answers answers = {0};
@@ -470,6 +534,8 @@ int main(void)
         cmocka_unit_test(a_command_is_refused_as_a_whole),
         cmocka_unit_test(a_disconnect_counts_in_any_order),
         cmocka_unit_test(an_answer_to_what_is_gone_finds_nothing),
+        cmocka_unit_test(a_history_holds_its_range_until_it_is_answered),
+        cmocka_unit_test(a_history_that_cannot_be_read_on_is_refused),
         cmocka_unit_test(it_is_full_at_its_bound),
         cmocka_unit_test(what_is_left_is_freed),
         cmocka_unit_test(random_commands_match_a_model),
