@@ -164,6 +164,8 @@ static int on_header_value(http_parser *parser, const char *at, size_t size)
         take_once(request, &request->version, value);
     else if (view_is(field, "Authorization"))
         take(&request->authorization, value);
+    else if (view_is(field, "If-None-Match"))
+        take(&request->if_none_match, value);
     else if (view_is(field, "Sec-WebSocket-Protocol"))
         take(request->protocols.bytes ? &request->protocols_more : &request->protocols, value);
     else if (view_is(field, "Upgrade"))
@@ -291,7 +293,7 @@ bool http_has_protocol(const struct http_request *request, const char *protocol)
 }
 
 /* A name or address, and maybe a port (RFC 3986 section 3.2.2). */
-static bool host_is_valid(struct name_view host)
+static bool is_host(struct name_view host)
 {
     static const bool in_hosts[256] = {
         ['!'] = true, ['$' ... '.'] = true, ['0' ... ';'] = true,
@@ -303,6 +305,32 @@ static bool host_is_valid(struct name_view host)
         if (!in_hosts[(uint8_t)host.bytes[i]])
             return false;
     return host.size > 0;
+}
+
+static bool recent(const struct http_request *request)
+{
+    return request->major > 1 || (request->major == 1 && request->minor >= 1);
+}
+
+bool http_host_valid(const struct http_request *request)
+{
+    return !request->repeated && (!recent(request) || is_host(request->host));
+}
+
+bool http_etag_matches(struct name_view header, const char *etag)
+{
+    struct name_view element;
+
+    while (next_element(&header, &element)) {
+        if (element.size > 2 && !memcmp(element.bytes, "W/", 2)) { /* weak: as good here */
+            element.bytes += 2;
+            element.size -= 2;
+        }
+        if ((element.size == strlen(etag) && !memcmp(element.bytes, etag, element.size)) ||
+            (element.size == 1 && element.bytes[0] == '*'))
+            return true;
+    }
+    return false;
 }
 
 static bool is_base64(char c)
@@ -323,14 +351,11 @@ static bool key_is_valid(struct name_view key)
 
 enum http_upgrade http_upgrade_check(const struct http_request *request)
 {
-    bool recent = request->major > 1 || (request->major == 1 && request->minor >= 1);
-
-    /* RFC 9112 section 3.2: without exactly one valid Host it is no request at all. */
-    if (request->repeated || (recent && !host_is_valid(request->host)))
+    if (!http_host_valid(request)) /* it is no request at all */
         return HTTP_UPGRADE_BAD_REQUEST;
     if (!request->upgrade_websocket || !request->connection_upgrade)
         return HTTP_UPGRADE_NONE;
-    if (!request->get || !recent || request->has_body || !request->version.bytes)
+    if (!request->get || !recent(request) || request->has_body || !request->version.bytes)
         return HTTP_UPGRADE_BAD_REQUEST;
     if (!view_is(request->version, "13"))
         return HTTP_UPGRADE_BAD_VERSION;
@@ -374,7 +399,7 @@ static const char *status_headers(unsigned status)
 {
     switch (status) {
     case HTTP_STATUS_METHOD_NOT_ALLOWED:
-        return "Allow: GET\r\nConnection: close\r\n";
+        return "Allow: GET, HEAD\r\nConnection: close\r\n";
     case HTTP_STATUS_UPGRADE_REQUIRED:
         return "Upgrade: websocket\r\nConnection: close, Upgrade\r\nSec-WebSocket-Version: 13\r\n";
     default:

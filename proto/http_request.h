@@ -32,6 +32,7 @@ struct http_request {
     struct name_view protocols; /* Sec-WebSocket-Protocol: the first such header */
     struct name_view protocols_more; /* a second such header; a third one is not looked at */
     struct name_view authorization;  /* Authorization */
+    struct name_view if_none_match;  /* If-None-Match: the first such header */
 };
 
 /* Where the head ends: the number of bytes up to and with the empty line, or 0 while it is not
@@ -48,6 +49,14 @@ int http_request_parse(struct http_request *request, const char *head, size_t si
  * use http_has_protocol(). */
 bool http_has_token(struct name_view header, const char *token);
 bool http_has_protocol(const struct http_request *request, const char *protocol);
+
+/* Whether there is exactly one Host and it is valid; before HTTP/1.1 there may be none (RFC 9112
+ * section 3.2). Other headers that may stand once must not be repeated either. */
+bool http_host_valid(const struct http_request *request);
+
+/* Whether If-None-Match names an entity tag, which is written with its quotes (RFC 9110 section
+ * 13.1.2). */
+bool http_etag_matches(struct name_view header, const char *etag);
 
 /* Whether the request is a WebSocket handshake that RFC 6455 section 4.2.1 allows to accept:
  * GET, HTTP/1.1 or later, Host, Upgrade, Connection, key of 16 bytes in base64, version 13. */

@@ -17,6 +17,7 @@
 #include "shards/shard.h"
 
 #define HANDSHAKE_SECONDS 10
+#define ANSWER_SECONDS    30
 #define LINGER_SECONDS    2
 
 static void set_deadline(struct connection *connection, uint32_t seconds)
@@ -84,7 +85,7 @@ void connection_read(struct connection *connection, uint8_t *bytes, size_t size)
     case CONNECTION_CLOSING:
         reader_frames(connection, bytes, size);
         break;
-    case CONNECTION_REFUSED:
+    case CONNECTION_ANSWERED:
     case CONNECTION_LINGERING:
     case CONNECTION_DEAD:
         break;
@@ -144,7 +145,7 @@ void connection_drained(struct connection *connection)
         if (connection->peer_closed)
             linger(connection);
         break;
-    case CONNECTION_REFUSED:
+    case CONNECTION_ANSWERED:
         linger(connection);
         break;
     case CONNECTION_HANDSHAKE:
@@ -242,17 +243,25 @@ void connection_count_refusal(struct connection *connection, enum connection_ref
     counter_add(&connection->shard->counters->connections_refused[refusal], 1);
 }
 
+void connection_answer(struct connection *connection, const void *head, size_t head_size,
+                       const void *body, size_t body_size)
+{
+    connection->state = CONNECTION_ANSWERED;
+    set_deadline(connection, ANSWER_SECONDS);
+    connection_send(connection, head, head_size);
+    if (body_size)
+        connection_send(connection, body, body_size);
+    if (!connection->blocked)
+        connection_drained(connection);
+}
+
 void connection_refuse(struct connection *connection, unsigned status, const char *text,
                        enum connection_refusal refusal)
 {
     char response[HTTP_RESPONSE_MAX];
 
     connection_count_refusal(connection, refusal);
-    connection->state = CONNECTION_REFUSED;
-    set_deadline(connection, LINGER_SECONDS);
-    connection_send(connection, response, http_refusal_response(response, status, text));
-    if (!connection->blocked)
-        connection_drained(connection);
+    connection_answer(connection, response, http_refusal_response(response, status, text), NULL, 0);
 }
 
 void connection_doom(struct connection *connection, enum close_reason end)

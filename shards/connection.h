@@ -1,7 +1,7 @@
 /* A client's connection, from accept to the end of its socket.
  *
  *   state      means                                       goes to
- *   HANDSHAKE  waits for the whole upgrade request         JOINING, GREETING, REFUSED,
+ *   HANDSHAKE  waits for the whole request                 JOINING, GREETING, ANSWERED,
  *                                                          dead (10 s)
  *   GREETING   a Centrifuge client: 101 sent; waits for    JOINING, CLOSING (15 s)
  *              its connect command
@@ -11,7 +11,8 @@
  *              get of them, then a close frame
  *   CLOSING    a close frame is queued or sent; waits for  LINGERING, dead (pong_timeout_seconds)
  *              the peer's
- *   REFUSED    an HTTP refusal is queued                   LINGERING, dead
+ *   ANSWERED   an HTTP response is queued: a refusal, or   LINGERING, dead
+ *              a page (30 s)
  *   LINGERING  all is sent and our side is shut; waits for dead (2 s)
  *              the peer's end, so that no reset eats what
  *              it has not read
@@ -47,7 +48,7 @@ enum connection_state {
     CONNECTION_OPEN,
     CONNECTION_FINISHING,
     CONNECTION_CLOSING,
-    CONNECTION_REFUSED,
+    CONNECTION_ANSWERED,
     CONNECTION_LINGERING,
     CONNECTION_DEAD
 };
@@ -163,7 +164,11 @@ bool connection_finish(struct connection *connection, uint16_t code, const char 
 /* Counts a connection that did not become a member. */
 void connection_count_refusal(struct connection *connection, enum connection_refusal refusal);
 
-/* Answers the upgrade request with a refusal. */
+/* Answers the request with a head and a body, and ends. */
+void connection_answer(struct connection *connection, const void *head, size_t head_size,
+                       const void *body, size_t body_size);
+
+/* Answers the request with a refusal, and counts it. */
 void connection_refuse(struct connection *connection, unsigned status, const char *text,
                        enum connection_refusal refusal);
 

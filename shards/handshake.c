@@ -3,6 +3,7 @@
 #include <string.h>
 #include <strings.h>
 
+#include "proto/http_asset.h"
 #include "proto/http_request.h"
 #include "proto/ws_target.h"
 #include "shards/connection.h"
@@ -16,7 +17,7 @@
 #define PROTOBUF_PROTOCOL "centrifuge-protobuf"
 
 struct verdict {
-    unsigned status; /* 101: accepted */
+    unsigned status; /* 101: accepted; or a page may be had */
     enum connection_refusal refusal;
     const char *text;
 };
@@ -62,6 +63,15 @@ static struct verdict judge_target(const struct connection *connection,
     return accepted;
 }
 
+static struct verdict judge_room(const struct connection *connection)
+{
+    if (connection->shard->draining)
+        return (struct verdict){503, CONNECTION_SHUTTING_DOWN, "shutting down"};
+    if (connection->over_limit)
+        return (struct verdict){503, CONNECTION_LIMIT, "too many connections"};
+    return accepted;
+}
+
 static struct verdict judge(const struct connection *connection, const struct http_request *request,
                             struct ws_target *target, char text[160])
 {
@@ -79,11 +89,7 @@ static struct verdict judge(const struct connection *connection, const struct ht
     case HTTP_UPGRADE_BAD_REQUEST:
         return (struct verdict){400, CONNECTION_BAD_REQUEST, "not a WebSocket handshake"};
     }
-    if (connection->shard->draining)
-        return (struct verdict){503, CONNECTION_SHUTTING_DOWN, "shutting down"};
-    if (connection->over_limit)
-        return (struct verdict){503, CONNECTION_LIMIT, "too many connections"};
-    return accepted;
+    return judge_room(connection);
 }
 
 /* Says 101, with the sub-protocol that has been chosen, if one was offered. */
@@ -115,14 +121,48 @@ static void accept_sdk(struct connection *connection, const struct http_request 
     sdk_session_begin(connection, format, target->has_user ? target->user : "");
 }
 
+static struct verdict judge_asset(const struct connection *connection, unsigned status)
+{
+    switch (status) {
+    case 400:
+        return (struct verdict){400, CONNECTION_BAD_REQUEST, "one valid Host is required"};
+    case 405:
+        return (struct verdict){405, CONNECTION_BAD_REQUEST, "GET and HEAD only"};
+    default:
+        return judge_room(connection);
+    }
+}
+
+/* A browser reads a page. An upgrade that is asked for there is not given. */
+static void serve(struct connection *connection, const struct http_request *request,
+                  const struct http_asset *asset)
+{
+    unsigned status = http_asset_status(asset, request);
+    struct verdict verdict = judge_asset(connection, status);
+    char head[HTTP_ASSET_HEAD_MAX];
+
+    if (verdict.status == 101)
+        connection_answer(connection, head, http_asset_head(head, asset, status), asset->bytes,
+                          status == 200 && request->get ? asset->size : 0);
+    else
+        connection_refuse(connection, verdict.status, verdict.text, verdict.refusal);
+}
+
 void handshake(struct connection *connection, const char *head, size_t size)
 {
+    const struct world *world = connection->shard->world;
     struct http_request request;
     struct ws_target target;
     char text[160];
 
     if (http_request_parse(&request, head, size)) {
         connection_refuse(connection, 400, "not an HTTP request", CONNECTION_BAD_REQUEST);
+        return;
+    }
+    const struct http_asset *asset =
+        http_asset_find(world->assets, world->asset_count, request.path);
+    if (asset) {
+        serve(connection, &request, asset);
         return;
     }
     memset(&target, 0, sizeof(target));

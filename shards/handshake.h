@@ -1,4 +1,5 @@
-/* Judges a whole upgrade request and answers it: 101, or a refusal in the contract's order. */
+/* Judges a whole request and answers it: 101 and joins, a page, or a refusal in the contract's
+ * order. */
 #ifndef SHARDCAST_SHARDS_HANDSHAKE_H
 #define SHARDCAST_SHARDS_HANDSHAKE_H
 

@@ -27,6 +27,8 @@
 #include "shards/settings.h"
 #include "shards/wheel.h"
 
+struct http_asset;
+
 #define SHARD_MAGIC 0x73686172u
 
 /* What all shards know of the whole; immutable once the threads run, but for the two atomics, which
@@ -39,6 +41,8 @@ struct world {
     uint64_t hash_key;
     uint64_t seed;
     const char *version;
+    const struct http_asset *assets; /* what browsers may read on the client port */
+    uint32_t asset_count;
     struct sockaddr_storage clients, producers; /* to listen on; port 0 until the first shard has */
     socklen_t clients_bytes, producers_bytes;
     _Alignas(64) atomic_uint_fast64_t sockets; /* accepted clients, for limits.connections */

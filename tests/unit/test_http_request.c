@@ -530,7 +530,7 @@ static void test_refusals(void **state)
         {400, "HTTP/1.1 400 Bad Request\r\n", ""},
         {403, "HTTP/1.1 403 Forbidden\r\n", ""},
         {404, "HTTP/1.1 404 Not Found\r\n", ""},
-        {405, "HTTP/1.1 405 Method Not Allowed\r\n", "Allow: GET\r\n"},
+        {405, "HTTP/1.1 405 Method Not Allowed\r\n", "Allow: GET, HEAD\r\n"},
         {426, "HTTP/1.1 426 Upgrade Required\r\n", "Upgrade: websocket\r\n"},
         {426, "HTTP/1.1 426 Upgrade Required\r\n", "Sec-WebSocket-Version: 13\r\n"},
         {431, "HTTP/1.1 431 Request Header Fields Too Large\r\n", ""},
