@@ -12,6 +12,7 @@
 
 #include "engine/address.h"
 #include "engine/admin.h"
+#include "engine/demo.h"
 #include "engine/log.h"
 #include "shards/lws_adapter.h"
 #include "shards/outbox.h"
@@ -37,6 +38,7 @@ struct engine {
     struct outbox *outbox; /* records for the shards */
     struct admin *admin;
     struct metrics_namespace *namespaces;
+    struct http_asset demo[DEMO_ASSETS];
     uint32_t reached[SHARD_CLOSED + 1]; /* how many shards have got so far */
     uv_loop_t loop;
     uv_poll_t inbox;
@@ -269,6 +271,9 @@ static int init_world(struct engine *engine, char error[ENGINE_ERROR_MAX])
 
     world->shards = count < SHARDS_MAX ? count : SHARDS_MAX;
     world->version = SHARDCAST_VERSION;
+    demo_assets(engine->demo);
+    world->assets = engine->demo;
+    world->asset_count = DEMO_ASSETS;
     if (getrandom(&world->hash_key, sizeof(world->hash_key), 0) < 0 ||
         getrandom(&world->seed, sizeof(world->seed), 0) < 0)
         return ERR_SYS;
