@@ -13,6 +13,9 @@ BUILD_PACKAGES=(build-essential cmake ninja-build pkg-config clang libuv1-dev li
 # What the integration tests and the comparisons with peers need on top.
 NODE_PACKAGES=(nodejs npm)
 
+# What the tests in a browser need.
+BROWSER_PACKAGES=(chromium)
+
 # say TEXT...: one line of progress, on stderr so that a script's output stays its result.
 say() {
     if [[ -t 2 && -z ${NO_COLOR:-} ]]; then

@@ -24,7 +24,7 @@ for argument in "$@"; do
 done
 [[ ${#presets[@]} -gt 0 ]] || presets=(release asan tsan)
 
-need_packages "${BUILD_PACKAGES[@]}" valgrind
+need_packages "${BUILD_PACKAGES[@]}" "${BROWSER_PACKAGES[@]}" valgrind
 need_node
 
 passed=0 failed=0

@@ -103,12 +103,9 @@ function join(name, chosen) {
   view.joinProblem('');
   if (!rooms.has(name)) {
     const subscription = centrifuge.newSubscription(name, { joinLeave: true });
-    const room = new Room(name, subscription, changed);
-    subscription.on('unsubscribed', ({ code, reason }) => {
-      if (code && rooms.get(name) === room) {
-        view.joinProblem(`${name}: ${reason}`);
-        leave(room);
-      }
+    const room = new Room(name, subscription, changed, (why) => {
+      view.joinProblem(`${name} ${why}`);
+      leave(room);
     });
     rooms.set(name, room);
     subscription.subscribe();
@@ -119,7 +116,6 @@ function join(name, chosen) {
 
 function leave(room) {
   rooms.delete(room.name);
-  room.subscription.unsubscribe();
   centrifuge.removeSubscription(room.subscription);
   remember();
   if (room === current) choose([...rooms.values()][0] ?? null);

@@ -4,8 +4,20 @@
 const ENTRIES_KEPT = 500;
 const HISTORY_SHOWN = 50;
 
-const ERROR_NOT_ALLOWED = 103;
-const ERROR_NOT_AVAILABLE = 108;
+const NOT_ALLOWED = 103;
+const LIMIT_EXCEEDED = 106;
+const BAD_REQUEST = 107;
+const NOT_AVAILABLE = 108;
+const TOO_MANY_REQUESTS = 111;
+
+/* The protocol's errors, in the words of what was tried. */
+const waits = { [LIMIT_EXCEEDED]: 'full' };
+const refusals = {
+  [NOT_ALLOWED]: 'belongs to a user',
+  [LIMIT_EXCEEDED]: 'would be one group too many',
+  [BAD_REQUEST]: 'is not a valid name',
+};
+const unpublished = { [TOO_MANY_REQUESTS]: 'Not sent: more messages than the group may have in a second' };
 
 const plural = (count, what) => `${count} ${what}${count === 1 ? '' : 's'}`;
 
@@ -28,8 +40,8 @@ export class Room {
   #recovered = null; // the remark that counts what is recovered
 
   /** `subscription` is the SDK's; null: one that the engine gives. `changed()` is called after all
-   *  that happens. */
-  constructor(name, subscription, changed) {
+   *  that happens, `refused(why)` when it cannot be joined. */
+  constructor(name, subscription, changed, refused) {
     this.name = name;
     this.subscription = subscription;
     this.changed = changed;
@@ -39,10 +51,11 @@ export class Room {
     }
     subscription.on('subscribed', (context) => this.subscribed(context));
     subscription.on('subscribing', () => this.away());
+    subscription.on('unsubscribed', ({ code, reason }) => code && refused(refusals[code] ?? reason));
     subscription.on('publication', (publication) => this.publication(publication));
     subscription.on('join', ({ info }) => this.#presence('join', info));
     subscription.on('leave', ({ info }) => this.#presence('leave', info));
-    subscription.on('error', ({ error }) => this.#update({ problem: error.message }));
+    subscription.on('error', ({ error }) => this.#update({ problem: waits[error.code] ?? error.message }));
   }
 
   get title() {
@@ -126,8 +139,8 @@ export class Room {
       this.#update({ publishProblem: '' });
       return true;
     } catch (error) {
-      if (error.code === ERROR_NOT_ALLOWED) this.mayPublish = false;
-      this.#update({ publishProblem: error.message });
+      if (error.code === NOT_ALLOWED) this.mayPublish = false;
+      this.#update({ publishProblem: unpublished[error.code] ?? `Not sent: ${error.message}` });
       return false;
     }
   }
@@ -142,7 +155,7 @@ export class Room {
       const { clients } = await this.subscription.presence();
       present = new Map(Object.values(clients).map(({ client, user }) => [client, user]));
     } catch (error) {
-      if (error.code === ERROR_NOT_AVAILABLE) present = null;
+      if (error.code === NOT_AVAILABLE) present = null;
     }
     if (waits !== this.#presenceWaits) return; // asked again meanwhile
     this.#presenceWaits = null;
