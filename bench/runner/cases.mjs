@@ -40,7 +40,7 @@ const both = ['engine', 'uws'];
 const ways = ['engine', 'uws', 'uws-handler'];
 
 // What is shown of a contender, where that is not every figure of the case.
-export const shown = { 'uws-handler': ['cpu', 'rate'] };
+export const shown = { 'uws-handler': ['cpu', 'rate'], 'as-long': ['cpu', 'rate'] };
 
 export const cases = [
   {
@@ -144,4 +144,27 @@ for (const name of shared) {
     contenders: ['engine-2', 'engine-1'],
     bars: { cpu: { max: 1.15 } },
   });
+}
+
+// Centrifuge clients against raw ones of the same engine: a push wraps its message, and in JSON bytes
+// become base64, so their frames are longer. `as-long` is raw clients with frames of as many bytes.
+const forms = [
+  { name: 'json', title: 'JSON', contender: 'sdk-json', payload: 218 },
+  { name: 'protobuf', title: 'Protobuf', contender: 'sdk-protobuf', payload: 146 },
+  { name: 'mixed', title: 'raw, JSON and Protobuf', contender: 'mixed' },
+];
+
+for (const form of forms) {
+  for (const name of ['single', 'burst16', 'flatout']) {
+    const one = cases.find((c) => c.name === name);
+    cases.push({
+      ...one,
+      name: `${name}-${form.name}`,
+      title: `${one.title}: ${form.title}`,
+      own: { 'as-long': ['--payload', form.payload] },
+      contenders: [form.contender, 'raw', ...(form.payload ? ['as-long'] : [])],
+      bars: { cpu: { max: 1.1 } },
+      judgeAll: true,
+    });
+  }
 }

@@ -51,18 +51,28 @@ namespaces:
   - { name: "", max_members: 0, max_rate: 0 }
 `;
 
+// The engine's ways of taking part. The groups of `mixed` have members of all three kinds.
+const engines = {
+  engine: {},
+  'engine-1': { two: true },
+  'engine-2': { two: true, shards: 2 },
+  raw: {},
+  'as-long': {},
+  'sdk-json': { protocol: 'sdk-json' },
+  'sdk-protobuf': { protocol: 'sdk-protobuf' },
+  mixed: { protocol: 'msgpack,sdk-json,sdk-protobuf' },
+};
+
 // Who can take part, and how it is started. The cores are for a case with 2 shards or without.
 function starters(config) {
-  const engine = (file, shards, two) => () =>
-    startEngine({ path: file, config, shards, cores: two ? setup.twoShardCores : setup.serverCores });
-  const all = {
-    engine: engine(setup.engine, 1, false),
-    'engine-1': engine(setup.engine, 1, true),
-    'engine-2': engine(setup.engine, 2, true),
+  const engine = (file, { shards = 1, two = false, protocol = 'msgpack' }) => async () => {
+    const cores = two ? setup.twoShardCores : setup.serverCores;
+    return { ...(await startEngine({ path: file, config, shards, cores })), protocol };
   };
-  if (setup.against) {
-    all.against = engine(setup.against, 1, false);
-    all['against-2'] = engine(setup.against, 2, true);
+  const all = {};
+  for (const [name, how] of Object.entries(engines)) {
+    all[name] = engine(setup.engine, how);
+    if (setup.against) all[`against ${name}`] = engine(setup.against, how);
   }
   for (const [name, mode] of [
     ['uws', 'deferred'],
@@ -73,13 +83,10 @@ function starters(config) {
   return all;
 }
 
-// With --against the peer is the other build, shard for shard; the bars are for other peers.
+// With --against the peer is the other build in the same way; the bars are for other peers.
 function contendersOf(item) {
-  if (setup.against) {
-    const first = item.contenders[0];
-    return [first, first === 'engine' ? 'against' : 'against-2'];
-  }
-  return item.contenders.filter((name) => setup.uws || name.startsWith('engine'));
+  if (setup.against) return [item.contenders[0], `against ${item.contenders[0]}`];
+  return item.contenders.filter((name) => setup.uws || name in engines);
 }
 
 function selected() {
@@ -96,7 +103,7 @@ async function measure(start, item, name) {
   await quiet(setup.patient);
   const server = await start[name]();
   try {
-    const own = item.own?.[name.replace('against', 'engine')] ?? [];
+    const own = item.own?.[name.replace('against ', '')] ?? [];
     const args = [...item.load, ...own, '--seconds', setup.seconds];
     const result = await load({ path: setup.generator, cores: setup.loadCores, server, args });
     if (!result.out.trim()) throw new Error(result.errors.trim() || 'shardcast-load said nothing');

@@ -6,11 +6,16 @@ const names = {
   engine: 'Shardcast',
   'engine-1': 'Shardcast, 1 shard',
   'engine-2': 'Shardcast, 2 shards',
-  against: 'the other build',
-  'against-2': 'the other build, 2 shards',
+  raw: 'raw members',
+  'as-long': 'raw members, as many bytes',
+  'sdk-json': 'JSON members',
+  'sdk-protobuf': 'Protobuf members',
+  mixed: 'members of all three kinds',
   uws: 'uWebSockets',
   'uws-handler': 'uWebSockets, publishing in its handler',
 };
+
+const nameOf = (name) => (name.startsWith('against ') ? 'the other build' : names[name]);
 
 export const DISTURBED = 0.05; // of the time, the server waited for its core
 
@@ -81,7 +86,7 @@ function rowsOf(item, result) {
       rows.push({
         title,
         mine: showSummary(mine[figure], unit),
-        peer: peer ? names[peer] : '',
+        peer: peer ? nameOf(peer) : '',
         theirs: theirs ? showSummary(theirs, unit) : '',
         ratio: ratio === null ? '' : showRatio(ratio),
         bar: bar?.text ?? '',
@@ -101,7 +106,7 @@ export function caseLines(item, result) {
     lines.push(`    ${row.title}: ${row.mine}${other}${bar}`);
   }
   for (const name of result.contenders)
-    for (const doubt of doubts(item, result, name)) lines.push(`    ${names[name]}: ${doubt}`);
+    for (const doubt of doubts(item, result, name)) lines.push(`    ${nameOf(name)}: ${doubt}`);
   for (const failure of result.failures) lines.push(`    FAILED: ${failure}`);
   return lines;
 }
@@ -112,7 +117,7 @@ function notesOf(items, results) {
     const item = items[i];
     for (const name of result.contenders)
       for (const doubt of doubts(item, result, name))
-        notes.push(`- ${result.title}, ${names[name]}: ${doubt}.`);
+        notes.push(`- ${result.title}, ${nameOf(name)}: ${doubt}.`);
     for (const failure of result.failures) notes.push(`- ${result.title}: FAILED: ${failure}`);
   }
   return notes;
