@@ -36,6 +36,8 @@ static const struct {
     [FIGURE_REJOINS] = {"rejoins", KIND_COUNT, "members that left and joined again"},
     [FIGURE_REJOIN_P99] = {"rejoin.p99", KIND_TIME,
                            "from connect to hello, while there is traffic"},
+    [FIGURE_CURRENT] = {"current", KIND_TIME,
+                        "recover: until all that were cut have what they missed"},
     [FIGURE_CPU] = {"cpu", KIND_TIME, "the server's CPU time per delivery"},
     [FIGURE_RSS] = {"rss", KIND_BYTES, "the server's resident memory at the end"},
     [FIGURE_RSS_EACH] = {"rss.each", KIND_BYTES, "what connecting added to it, per connection"},

@@ -91,11 +91,8 @@ static void set_latency(struct figures *figures, const struct pool_sum *sum)
             figure_set(figures, by_priority[i], (double)latency_percentile(&sum->priority[i], 99));
 }
 
-static void set_measured(struct figures *figures, const struct run *run,
-                         const struct measurement *m)
+void judge_faults(const struct faults *faults, struct figures *figures)
 {
-    const struct faults *faults = &m->sum.faults;
-
     figure_set(figures, FIGURE_LOST, (double)faults->lost);
     figure_set(figures, FIGURE_REPEATED, (double)faults->repeated);
     figure_set(figures, FIGURE_REORDERED, (double)faults->reordered);
@@ -104,6 +101,14 @@ static void set_measured(struct figures *figures, const struct run *run,
     figure_set(figures, FIGURE_UNEXPECTED, (double)faults->unexpected);
     figure_set(figures, FIGURE_CLOSED, (double)faults->closed);
     figure_set(figures, FIGURE_UNRECOVERED, (double)faults->unrecovered);
+}
+
+static void set_measured(struct figures *figures, const struct run *run,
+                         const struct measurement *m)
+{
+    const struct faults *faults = &m->sum.faults;
+
+    judge_faults(faults, figures);
     figure_set(figures, FIGURE_REFUSED, (double)m->refused);
     figure_set(figures, FIGURE_DELIVERED, (double)m->delivered);
     figure_set(figures, FIGURE_LIMITED, m->generator.limited[0] != 0);

@@ -17,6 +17,9 @@ void judge_account(struct run *run, struct measurement *m);
 /* Says why a figure is the generator's and not the server's, where it is. */
 void judge_generator(struct measurement *m, const struct usage *usage);
 
+/* Faults as figures. */
+void judge_faults(const struct faults *faults, struct figures *figures);
+
 /* All that was measured; `connect` or `m` may be NULL. */
 void judge_figures(const struct run *run, const struct connect_result *connect,
                    const struct measurement *m, struct figures *figures);

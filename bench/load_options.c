@@ -85,6 +85,8 @@ static const struct option_spec specs[] = {
      "in groups of 50"},
     {"rounds", "N", VALUE_COUNT, AT(rounds), 1, 1000, USES_CROWD,
      "broadcasts to all, and as many to the crowd"},
+    {"away", "N", VALUE_NUMBER, AT(away), 0, 3600, USES_AWAY,
+     "seconds for which they stay away once they are cut"},
     {"speed", "N", VALUE_NUMBER, AT(speed), 0.001, 1000, USES_REPLAY,
      "how many times as fast as it was recorded"},
 
@@ -324,6 +326,7 @@ void options_init(struct options *options)
     options->waves = 1;
     options->rounds = 3;
     options->speed = 1;
+    options->away = 2;
     options->in_flight = 200;
 }
 

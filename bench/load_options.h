@@ -24,7 +24,8 @@ enum option_use {
     USES_TRAFFIC = 4, /* priorities, slow members, churn, recording */
     USES_WAVES = 8,   /* connects several times */
     USES_CROWD = 16,  /* very many connections */
-    USES_REPLAY = 32  /* reads a file */
+    USES_REPLAY = 32, /* reads a file */
+    USES_AWAY = 64    /* cuts its members, who come back */
 };
 
 struct address {
@@ -57,6 +58,8 @@ struct options {
     uint32_t crowd;  /* members of the large group among very many */
     uint32_t rounds; /* broadcasts to all, and to the crowd */
 
+    double away; /* seconds for which members that were cut stay away */
+
     const char *file; /* to replay */
     double speed;     /* of the replay; 1: as recorded */
     const char *record;
@@ -68,6 +71,10 @@ struct options {
     const char *plot; /* directory; NULL: none */
     bool json;
     bool quiet;
+
+    /* chosen by a scenario, as in struct pool_config */
+    bool recovers;
+    bool urgent;
 };
 
 /* The defaults that all scenarios have in common. */

@@ -22,6 +22,7 @@ struct pool_config {
     struct sockaddr_in server;
     struct dialect_set protocols; /* worker i speaks the one of i's turn */
     bool recovers;                /* a member that connects again goes on where it was */
+    bool urgent;                  /* its threads go before all others, where they may */
     const char *host;             /* for the request's Host */
     const struct groups *groups;  /* borrowed; member i is in groups_of_member(groups, i) */
     uint32_t members;

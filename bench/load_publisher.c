@@ -33,6 +33,7 @@ struct publisher {
     pthread_t thread;
     bool running;
     atomic_bool done;
+    atomic_bool stop;
     _Atomic uint64_t sent;
 };
 
@@ -148,6 +149,11 @@ static void wait_until(uint64_t when)
         ;
 }
 
+static bool stopped(const struct publisher *publisher)
+{
+    return atomic_load_explicit(&publisher->stop, memory_order_relaxed);
+}
+
 /* All that is due goes out in one write, up to a batch. */
 static void run_open_loop(struct publisher *publisher)
 {
@@ -164,7 +170,7 @@ static void run_open_loop(struct publisher *publisher)
 
         wait_until(due);
         now = monotonic_ns();
-        if (now > deadline + LATE_MAX_NS ||
+        if (stopped(publisher) || now > deadline + LATE_MAX_NS ||
             !wait_window(publisher, schedule->burst, deadline + LATE_MAX_NS))
             break;
         /* While the server holds up, lateness is not this side's fault. */
@@ -198,7 +204,7 @@ static void run_flat_out(struct publisher *publisher)
         if (!wait_window(publisher, chunk == UINT64_MAX ? 0 : chunk, deadline))
             break;
         now = monotonic_ns();
-        if (now >= deadline)
+        if (stopped(publisher) || now >= deadline)
             break;
         while (batch < chunk && size < BATCH_BYTES &&
                (!result->due || result->sent + batch < result->due)) {
@@ -244,6 +250,7 @@ int publisher_begin(struct publisher *publisher, const struct schedule *schedule
     publisher->base = pool_progress(publisher->pool);
     publisher->turn = 0;
     atomic_store(&publisher->done, false);
+    atomic_store(&publisher->stop, false);
     atomic_store(&publisher->sent, 0);
     if (pthread_create(&publisher->thread, NULL, publisher_main, publisher) != 0) {
         perror("shardcast-load: thread");
@@ -261,6 +268,11 @@ bool publisher_done(const struct publisher *publisher)
 uint64_t publisher_sent(const struct publisher *publisher)
 {
     return atomic_load_explicit(&publisher->sent, memory_order_relaxed);
+}
+
+void publisher_stop(struct publisher *publisher)
+{
+    atomic_store_explicit(&publisher->stop, true, memory_order_relaxed);
 }
 
 const struct publish_result *publisher_end(struct publisher *publisher)

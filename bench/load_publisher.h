@@ -55,6 +55,9 @@ bool publisher_done(const struct publisher *publisher);
 /* Messages sent so far in the schedule that runs. Any thread. */
 uint64_t publisher_sent(const struct publisher *publisher);
 
+/* Ends it before its time, soon. Any thread. */
+void publisher_stop(struct publisher *publisher);
+
 /* Waits for its end; the result holds until the next begins. */
 const struct publish_result *publisher_end(struct publisher *publisher);
 

@@ -164,9 +164,8 @@ void report_measurement(const struct run *run, const struct measurement *m)
         printf("  generator-limited: %s\n", m->generator.limited);
 }
 
-static void report_requirements(const struct run *run, const struct figures *figures)
+void report_requirements(const struct requirements *require, const struct figures *figures)
 {
-    const struct requirements *require = &run->options->require;
     char text[TEXT_MAX];
 
     for (unsigned i = 0; i < require->count; i++) {
@@ -194,7 +193,7 @@ int report_end(const struct run *run, const struct connect_result *connect,
     } else {
         report_connect(run, connect);
         report_measurement(run, m);
-        report_requirements(run, &figures);
+        report_requirements(&run->options->require, &figures);
         printf("  %s\n", passed ? "passed" : "FAILED");
     }
     return passed ? 0 : 1;

@@ -2,6 +2,8 @@
 #ifndef SHARDCAST_BENCH_LOAD_REPORT_H
 #define SHARDCAST_BENCH_LOAD_REPORT_H
 
+#include "bench/load_figures.h"
+#include "bench/load_require.h"
 #include "bench/load_run.h"
 
 /* "fanout: 1 group of 1,000 members, 128 bytes, ...": what the run is about. */
@@ -12,6 +14,9 @@ void report_connect(const struct run *run, const struct connect_result *connect)
 
 /* What was measured, likewise. */
 void report_measurement(const struct run *run, const struct measurement *m);
+
+/* What was required, and whether it holds. */
+void report_requirements(const struct requirements *require, const struct figures *figures);
 
 /* The end of a run: all of it, as a table or as JSON, and what was required. Returns the exit
  * status. */

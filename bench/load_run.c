@@ -30,6 +30,8 @@ int run_open(struct run *run, const char *scenario, const struct options *option
 {
     struct pool_config config = {.server = options->clients.in,
                                  .protocols = options->protocols,
+                                 .recovers = options->recovers,
+                                 .urgent = options->urgent,
                                  .host = options->clients.text,
                                  .groups = groups,
                                  .members = groups_members(groups),

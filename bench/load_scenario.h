@@ -19,6 +19,7 @@ extern const struct scenario scenario_churn;      /* join and leave at a rate */
 extern const struct scenario scenario_mixed;      /* slow members and priorities */
 extern const struct scenario scenario_storm;      /* connect as fast as possible */
 extern const struct scenario scenario_idle;       /* what a connection costs that says nothing */
+extern const struct scenario scenario_recover;    /* a network restarts under Centrifuge clients */
 extern const struct scenario scenario_quickstart; /* the README's first minutes */
 
 #endif

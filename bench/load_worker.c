@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -395,6 +396,8 @@ void *worker_main(void *arg)
     struct epoll_event wake = {.events = EPOLLIN, .data.ptr = NULL};
 
     private_files();
+    if (worker->pool->config.urgent)
+        (void)setpriority(PRIO_PROCESS, (id_t)gettid(), -15);
     worker->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
     if (worker->epoll_fd < 0 ||
         epoll_ctl(worker->epoll_fd, EPOLL_CTL_ADD, worker->wake_fd, &wake) < 0) {

@@ -359,6 +359,59 @@ static void test_a_member_is_in_when_the_server_says_so(void **state)
     assert_int_equal(fixture->member.state, MEMBER_OPEN);
 }
 
+/* A reply that says where the member is in, with one message of the history. */
+static void joined(struct fixture *fixture, const char *epoch, bool recovered, uint64_t offset,
+                   uint64_t sequence)
+{
+    struct stamp stamp = {.group = GROUP, .run = RUN, .sequence = sequence};
+    uint8_t payload[STAMP_BYTES_MIN], reply[128] = {0}, *at = reply;
+
+    stamp_write(payload, sizeof(payload), &stamp);
+    *at++ = (uint8_t)(2 + 3 + (sequence ? 4 + sizeof(payload) + 2 : 0) + 4);
+    *at++ = 0x32; /* Reply.subscribe */
+    *at++ = (uint8_t)(reply[0] - 2);
+    at += sprintf((char *)at, "\x32\x01%s", epoch);
+    if (sequence) {
+        at += sprintf((char *)at, "\x3a%c\x22%c", (int)sizeof(payload) + 4, (int)sizeof(payload));
+        memcpy(at, payload, sizeof(payload));
+        at += sizeof(payload);
+        at += sprintf((char *)at, "\x30%c", (int)sequence + 100);
+    }
+    *at++ = 0x40;
+    *at++ = recovered;
+    *at++ = 0x48;
+    *at++ = (uint8_t)offset;
+    memcpy(frame(fixture, BINARY_FRAME, (size_t)(at - reply)), reply, (size_t)(at - reply));
+    fixture->member.state = MEMBER_JOINING;
+    assert_int_equal(take(fixture), fixture->size);
+    assert_int_equal(fixture->member.state, MEMBER_OPEN);
+    fixture->size = 0;
+}
+
+/* What a member that was cut asks from is what it has got, not where it had been in. */
+static void test_what_was_seen_last_is_kept_for_the_next_time(void **state)
+{
+    struct fixture *fixture = *state;
+    struct dialect_position seen = {0};
+
+    fixture->rules.dialect = &dialect_sdk_protobuf;
+    fixture->rules.seen = &seen;
+    joined(fixture, "e", false, 7, 0);
+    assert_string_equal(seen.epoch, "e");
+    assert_int_equal(seen.offset, 7);
+    joined(fixture, "e", true, 7, 1);
+    assert_int_equal(seen.offset, 101);
+    assert_int_equal(fixture->tally.replayed, 1);
+    joined(fixture, "e", true, 101, 2);
+    assert_int_equal(seen.offset, 102);
+    assert_int_equal(fixture->tally.delivered, 2);
+    assert_true(faults_none(&fixture->tally.faults));
+    joined(fixture, "f", false, 9, 0);
+    assert_int_equal(fixture->tally.faults.unrecovered, 1);
+    assert_string_equal(seen.epoch, "f");
+    assert_int_equal(seen.offset, 9);
+}
+
 static void test_answers_to_the_handshake(void **state)
 {
     static const char good[] = "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\n"
@@ -398,6 +451,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_a_packet_cut_twice_over_64_kib_ends_the_connection,
                                         setup, teardown),
         cmocka_unit_test_setup_teardown(test_a_member_is_in_when_the_server_says_so, setup,
+                                        teardown),
+        cmocka_unit_test_setup_teardown(test_what_was_seen_last_is_kept_for_the_next_time, setup,
                                         teardown),
         cmocka_unit_test(test_answers_to_the_handshake),
     };
