@@ -165,6 +165,9 @@ uint64_t group_close(struct group_table *groups, const struct record_close *clos
 /* Writes what is new to all members that keep up. */
 void group_flush_all(struct group_table *groups);
 
+/* Likewise, but only what is critical. */
+void group_flush_critical(struct group_table *groups);
+
 /* Likewise, but makes way when something else is waiting for the shard: what is critical is written
  * in any case, of the rest what there was when the sweep began, slice by slice. True: the sweep is
  * done. False: to be called again, after a look at what waits. */

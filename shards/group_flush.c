@@ -563,9 +563,14 @@ static void count_read_times(struct group_table *groups, uint32_t count)
         groups->read_times[i] = groups->read_times[i + count];
 }
 
-void group_flush_all(struct group_table *groups)
+void group_flush_critical(struct group_table *groups)
 {
     flush_list(groups, LOG_CRITICAL);
+}
+
+void group_flush_all(struct group_table *groups)
+{
+    group_flush_critical(groups);
     flush_list(groups, LOG_NORMAL);
     count_read_times(groups, groups->read_count);
     groups->sweep = 0;

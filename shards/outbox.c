@@ -18,6 +18,7 @@ struct outbox {
     uint32_t self, count;
     uint32_t spares;
     bool waiting;
+    bool urgent; /* something critical has been added since the last hand-over */
     struct inbox **inboxes;
     struct batch *spare;
     struct lane lanes[]; /* (count + 1) * OUTBOX_QUEUES */
@@ -108,6 +109,7 @@ void *outbox_add(struct outbox *outbox, uint32_t to, enum outbox_queue queue, en
     if (!record)
         out_of_memory();
     lane->open->payload_bytes += payload_bytes;
+    outbox->urgent |= queue == OUTBOX_CRITICAL;
     return record;
 }
 
@@ -210,7 +212,13 @@ bool outbox_hand_over(struct outbox *outbox)
             inbox_wake(outbox->inboxes[to]);
     }
     outbox->waiting = waiting;
+    outbox->urgent = false;
     return waiting;
+}
+
+bool outbox_urgent(const struct outbox *outbox)
+{
+    return outbox->urgent;
 }
 
 bool outbox_waiting(const struct outbox *outbox)

@@ -46,6 +46,9 @@ void outbox_recycle(struct outbox *outbox, struct batch *batch);
 /* Hands over what it can, and wakes whom it must. Returns whether something is left waiting. */
 bool outbox_hand_over(struct outbox *outbox);
 
+/* Whether something critical has been added since the last hand-over. */
+bool outbox_urgent(const struct outbox *outbox);
+
 /* Whether the last hand-over left something waiting. */
 bool outbox_waiting(const struct outbox *outbox);
 

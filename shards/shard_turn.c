@@ -237,6 +237,17 @@ static void take_own(struct shard *shard)
         take_batch(shard, batch);
 }
 
+/* What is critical does not wait until the turn's other work is done: it is written to the members
+ * here, and handed over. */
+static void hurry(struct shard *shard)
+{
+    if (!outbox_urgent(shard->outbox))
+        return;
+    take_own(shard);
+    group_flush_critical(&shard->groups);
+    outbox_hand_over(shard->outbox);
+}
+
 static void take_inbox(struct shard *shard)
 {
     struct inbox *inbox = shard->world->inboxes[shard->index];
@@ -250,6 +261,8 @@ static void take_inbox(struct shard *shard)
          i++) {
         bytes += batch->payload_bytes;
         take_batch(shard, batch);
+        group_flush_critical(&shard->groups);
+        hurry(shard);
     }
 }
 
@@ -304,8 +317,10 @@ static void on_check(uv_check_t *check)
     inbox_awake(shard->world->inboxes[shard->index]);
     shard->idling = false;
     shard->now_ns = shard_clock(shard);
+    hurry(shard);
     producer_take_waiting(shard);
     take_own(shard);
+    hurry(shard);
     take_inbox(shard);
     settle(shard);
     producer_send_answers(shard);
