@@ -30,6 +30,7 @@ The engine is up. Press Ctrl-C to stop it.
     clients    ws://127.0.0.1:7480/ws/GROUP
     producers  127.0.0.1:7481 (msgpack over TCP)
     admin      http://127.0.0.1:7482/stats
+    to look at http://127.0.0.1:7480/demo?group=news
 
 Subscribe in a second terminal, publish in a third:
 
