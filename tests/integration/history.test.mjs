@@ -6,7 +6,7 @@ import { Client } from './lib/client.mjs';
 import { runProgram, withEngine } from './lib/engine.mjs';
 import { encode, Producer } from './lib/producer.mjs';
 import { numbered, numberOf } from './lib/stalled.mjs';
-import { sleep, until } from './lib/util.mjs';
+import { SCALE, sleep, until } from './lib/util.mjs';
 
 const config = {
   namespaces: [
@@ -233,7 +233,7 @@ test('a producer that does not take its answers is read no further, and loses no
     // The histories under way hold what the group has dropped since.
     await publish(producer, 'g', 61, 160, (i) => numbered(i, 60000));
     const grown = (await engine.memory()) - before;
-    assert.ok(grown < 60 << 20, `${grown} bytes more`);
+    if (SCALE === 1) assert.ok(grown < 60 << 20, `${grown} bytes more`); // sanitizers keep memory for themselves
     greedy.socket.resume();
     let next = 1;
     while (next <= 50) {
