@@ -185,6 +185,18 @@ static void what_records_own_is_given_back(void **state)
     struct record_settings *record = batch_add(&batch, RECORD_SETTINGS, sizeof(*record), NULL, 0);
     assert_non_null(record);
     record->settings = settings_ref(settings);
+    struct history_range *range = history_range_new(0);
+    assert_non_null(range);
+    struct record_joined *joined = batch_add(&batch, RECORD_JOINED, sizeof(*joined), &name, 0);
+    assert_non_null(joined);
+    joined->range = history_range_ref(range);
+    joined = batch_add(&batch, RECORD_JOINED, sizeof(*joined), &name, 0);
+    assert_non_null(joined);
+    joined->range = NULL;
+    struct record_history_answer *answer =
+        batch_add(&batch, RECORD_HISTORY_ANSWER, sizeof(*answer), &name, 0);
+    assert_non_null(answer);
+    answer->range = history_range_ref(range);
     /* Owns nothing. */
     assert_non_null(batch_add(&batch, RECORD_JOIN, sizeof(struct record_join), &name, 0));
 
@@ -192,6 +204,8 @@ static void what_records_own_is_given_back(void **state)
     batch_discard(batch);
     assert_int_equal(refs(payload), 1);
     assert_int_equal(atomic_load(&settings->refs), 1);
+    assert_int_equal(atomic_load(&range->refs), 1);
+    history_range_unref(range);
     payload_unref(payload);
     settings_unref(settings);
 }
