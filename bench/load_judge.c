@@ -9,8 +9,23 @@
 
 #define BALANCE_MAX_NS (15 * NS_PER_S)
 #define BALANCE_US     50000
+#define SLOW_QUIET_NS  (NS_PER_S / 2)
 #define LAG_EXCUSED_NS 200000
 #define HELD_UP_SHARE  0.05 /* of the time: more than this, and the server did not hold the rate */
+
+void judge_slow(struct run *run, struct measurement *m)
+{
+    uint64_t since = monotonic_ns(), now;
+
+    pool_release_slow(run->pool);
+    do {
+        usleep(BALANCE_US);
+        run_progress(run, "waiting for the slow");
+        pool_collect(run->pool, publisher_sequences(run->publisher),
+                     publisher_sequence_everyone(run->publisher), &m->sum, NULL);
+        now = monotonic_ns();
+    } while (now - m->sum.slow.read_ns < SLOW_QUIET_NS && now - since < BALANCE_MAX_NS);
+}
 
 void judge_account(struct run *run, struct measurement *m)
 {
@@ -18,7 +33,6 @@ void judge_account(struct run *run, struct measurement *m)
     uint64_t since = monotonic_ns();
     struct stats after;
 
-    pool_release_slow(run->pool);
     do {
         usleep(BALANCE_US);
         account->known = stats_get(&run->options->admin.in, &after) == 0;
@@ -27,7 +41,6 @@ void judge_account(struct run *run, struct measurement *m)
         account->stats = stats_between(&run->account.stats, &after);
         account->balanced =
             account->stats.routed == account->stats.deliveries + account->stats.drops;
-        run_progress(run, "waiting for the slow");
     } while (!account->balanced && monotonic_ns() - since < BALANCE_MAX_NS);
 }
 

@@ -10,8 +10,11 @@
 /* Holds what was counted against what was sent: faults, m->behind, m->passed. */
 void judge_measurement(struct measurement *m);
 
-/* Asks the engine for its own figures until they balance, or do not. What waits for slow members is
- * neither delivered nor dropped, so from here on these read like the others. */
+/* Lets slow members read what waits for them, for what it is worth: it is neither delivered nor
+ * left out yet. From here on they read like the others. */
+void judge_slow(struct run *run, struct measurement *m);
+
+/* Asks the engine for its own figures until they balance, or do not. */
 void judge_account(struct run *run, struct measurement *m);
 
 /* Says why a figure is the generator's and not the server's, where it is. */

@@ -83,19 +83,24 @@ static inline struct member_more *more_of(const struct member *member,
     return &rules->more[member - rules->members];
 }
 
-/* The stream that message `number` of the member's group belongs to, and its number there. */
-static struct stream *sort_out(struct member *member, const struct member_rules *rules,
-                               uint64_t *number, enum mix_priority *priority)
+/* With priorities: the stream that message `number` of its group belongs to is that of the critical
+ * ones, or that of the others. What these lack is known only by their sum: a critical message may
+ * overtake others before it gets its offset, so hello says how many were before, but not which. */
+static enum mix_priority take_sorted(struct member *member, struct tally *tally, uint64_t number)
 {
-    uint64_t critical = mix_critical(rules->mix, member->group, *number);
+    const struct member_rules *rules = tally->rules;
+    enum mix_priority priority = mix_priority_of(rules->mix, member->group, number);
+    uint64_t critical = mix_critical(rules->mix, member->group, number);
+    struct member_more *more = more_of(member, rules);
+    struct faults *faults = &tally->faults;
+    uint64_t before = faults->lost - faults->repeated;
 
-    *priority = mix_priority_of(rules->mix, member->group, *number);
-    if (*priority == MIX_CRITICAL) {
-        *number = critical;
-        return &more_of(member, rules)->critical;
-    }
-    *number -= critical;
-    return &member->own;
+    if (priority == MIX_CRITICAL)
+        stream_take(&more->critical, faults, critical);
+    else
+        stream_take(&member->own, faults, number - critical);
+    more->taken += 1 + (faults->lost - faults->repeated) - before;
+    return priority;
 }
 
 /* One message: the hot path of the whole generator. */
@@ -103,7 +108,6 @@ static inline void take_message(struct member *member, struct tally *tally, cons
                                 size_t size, uint64_t now_ns)
 {
     const struct member_rules *rules = tally->rules;
-    struct stream *stream = &member->own;
     enum mix_priority priority = MIX_NORMAL;
     struct stamp stamp;
 
@@ -115,16 +119,16 @@ static inline void take_message(struct member *member, struct tally *tally, cons
         tally->faults.unexpected++;
         return;
     }
-    if (stamp.group != member->group) {
-        if (stamp.group != STAMP_EVERYONE) {
-            tally->faults.misdelivered++;
-            return;
-        }
-        stream = &member->everyone;
-    } else if (rules->mix) {
-        stream = sort_out(member, rules, &stamp.sequence, &priority);
+    if (stamp.group == member->group && rules->mix) {
+        priority = take_sorted(member, tally, stamp.sequence);
+    } else if (stamp.group == member->group) {
+        stream_take(&member->own, &tally->faults, stamp.sequence);
+    } else if (stamp.group == STAMP_EVERYONE) {
+        stream_take(&member->everyone, &tally->faults, stamp.sequence);
+    } else {
+        tally->faults.misdelivered++;
+        return;
     }
-    stream_take(stream, &tally->faults, stamp.sequence);
     if (member->received++ == 0)
         tally->heard++;
     tally->delivered++;
@@ -139,38 +143,37 @@ static void take_hello(struct member *member, struct tally *tally, const uint8_t
                        uint64_t now_ns)
 {
     const struct member_rules *rules = tally->rules;
+    struct member_more *more = more_of(member, rules);
     struct hello hello;
-    uint64_t next, critical = 0;
+    uint64_t next;
 
     if (hello_parse(&hello, text, size) < 0) {
         tally->faults.unexpected++;
         return;
     }
     member->state = MEMBER_OPEN;
+    latency_add(&tally->joins, now_ns - more->since_ns);
     next = position_take(&rules->positions[member->group], &hello);
-    if (next && rules->mix) {
-        critical = mix_critical(rules->mix, member->group, next - 1);
-        more_of(member, rules)->critical = stream_behind(critical);
+    more->joined = next - 1;
+    if (next == 1 || (next && !rules->mix)) {
+        member->own = stream_behind(next - 1);
+        more->critical = stream_behind(next - 1);
     }
-    if (next)
-        member->own = stream_behind(next - 1 - critical);
-    latency_add(&tally->joins, now_ns - more_of(member, rules)->since_ns);
 }
 
 uint64_t member_missing(const struct member *member, const struct member_rules *rules,
                         uint64_t last)
 {
-    uint64_t critical;
+    const struct member_more *more = rules->more ? more_of(member, rules) : NULL;
 
     /* The server has forgotten the group since: nobody knows what must have come. */
-    if (rules->positions && rules->positions[member->group].state == POSITION_LOST &&
-        member->own.next == 0)
+    if (rules->positions && more->joined == UINT64_MAX && member->own.next == 0)
         return 0;
     if (!rules->mix)
         return stream_missing(&member->own, last);
-    critical = mix_critical(rules->mix, member->group, last);
-    return stream_missing(&member->own, last - critical) +
-           stream_missing(&more_of(member, rules)->critical, critical);
+    return more->joined != UINT64_MAX && more->joined + more->taken < last
+               ? last - more->joined - more->taken
+               : 0;
 }
 
 void member_reset(struct member *member, const struct member_rules *rules)

@@ -43,6 +43,8 @@ _Static_assert(sizeof(struct member) == 64, "a member is one cache line");
 /* What a member has besides in runs with priorities or churn, at the same index. */
 struct member_more {
     struct stream critical; /* critical messages of its group */
+    uint64_t joined;        /* messages of its group before it joined; UINT64_MAX: not known */
+    uint64_t taken;         /* since then; gaps that count as lost are among them */
     uint64_t since_ns;      /* when it began to connect */
 };
 

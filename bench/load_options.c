@@ -322,7 +322,7 @@ void options_init(struct options *options)
     options->window = 4096;
     options->seconds = 5;
     options->warmup = 1;
-    options->slow_rate = 65536;
+    options->slow_rate = 4096;
     options->waves = 1;
     options->rounds = 3;
     options->speed = 1;

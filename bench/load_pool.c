@@ -353,6 +353,8 @@ static void collect_slow(struct pool_sum *sum, const struct worker *worker)
     sum->slow.delivered += tally->delivered;
     sum->slow.left_out += faults.lost;
     sum->slow.cut += worker->slow.cut;
+    if (worker->slow.read_ns > sum->slow.read_ns)
+        sum->slow.read_ns = worker->slow.read_ns;
     if (!sum->slow.close_code)
         sum->slow.close_code = tally->close_code;
     faults.lost = faults.closed = 0;

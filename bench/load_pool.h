@@ -117,6 +117,7 @@ struct pool_sum {
     struct {
         uint64_t delivered, left_out; /* messages */
         uint64_t cut;                 /* connections that the server ended */
+        uint64_t read_ns;             /* when one of them has read something last */
         uint16_t close_code;
     } slow;
     struct {

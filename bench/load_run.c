@@ -411,6 +411,8 @@ int run_measure(struct run *run, const struct schedule *schedule, struct measure
     usleep(EXTRA_US);
     progress_look(&run->progress, "done");
     progress_end(&run->progress);
+    if (run->options->slow && schedule->phase == PHASE_MEASURE)
+        judge_slow(run, m);
     if (run->account.known && schedule->phase == PHASE_MEASURE)
         judge_account(run, m);
     pool_collect(run->pool, publisher_sequences(run->publisher),

@@ -17,6 +17,7 @@ struct slow {
     uint64_t next_ns;  /* when they read next */
     uint64_t alive_ns; /* when they show next that they live */
     uint64_t cut;      /* connections of theirs that the server ended */
+    uint64_t read_ns;  /* when any of them has read something last */
     bool released;     /* they read like all others now */
 };
 

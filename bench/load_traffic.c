@@ -127,13 +127,13 @@ const struct scenario scenario_churn = {
 
 static void mixed_defaults(struct options *options)
 {
-    options->groups = 20;
-    options->members = 50;
-    options->rate = 1000;
-    options->burst = 5;
+    options->groups = 6;
+    options->members = 40;
+    options->rate = 600;
+    options->burst = 6;
     options->slow = 2;
-    options->seconds = 10;
-    (void)sizes_parse(&options->payload, "64-512:80,512-4096:19,16384:1", STAMP_BYTES_MIN,
+    options->seconds = 20;
+    (void)sizes_parse(&options->payload, "128:60,1024-4096:30,16384:10", STAMP_BYTES_MIN,
                       UINT32_MAX);
     (void)mix_parse(&options->priorities, "critical=5,normal=80,low=15");
 }

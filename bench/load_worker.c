@@ -48,6 +48,14 @@ static void note_failure(struct worker *worker, const char *what, const char *wh
     snprintf(worker->failure, sizeof(worker->failure), "%s: %.*s", what, size, why);
 }
 
+static void note_refusal(struct worker *worker, uint16_t close_code)
+{
+    char text[64];
+    int size = snprintf(text, sizeof(text), "the server does not accept it, code %u", close_code);
+
+    note_failure(worker, "subscribing", text, size);
+}
+
 static void note_errno(struct worker *worker, const char *what, int error)
 {
     const char *text = strerror(error);
@@ -203,7 +211,7 @@ static int64_t take_frames(struct worker *worker, struct member *member, uint8_t
     int64_t used = member_take(member, tally, bytes, size, now_ns);
 
     if (joining && used < 0)
-        note_failure(worker, "subscribing", "the server does not accept it", 29);
+        note_refusal(worker, tally->close_code);
     if (joining && member->state == MEMBER_OPEN)
         member_opened(worker, member);
     return used;
@@ -305,6 +313,8 @@ void worker_read_member(struct worker *worker, struct member *member, size_t mos
             worker_member_over(worker, member);
             return;
         }
+        if (member->slow)
+            worker->slow.read_ns = monotonic_ns();
         if ((size_t)n < room || most)
             return;
         publish(worker); /* so much to read: do not keep others waiting for news */

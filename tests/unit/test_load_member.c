@@ -200,6 +200,11 @@ static void test_a_critical_message_may_overtake_others(void **state)
     assert_int_equal(fixture->tally.latency[MIX_NORMAL].count, 4);
     assert_int_equal(member_missing(&fixture->member, &fixture->rules, 5), 0);
     assert_int_equal(member_missing(&fixture->member, &fixture->rules, 10), 5);
+    fixture->size = 0;
+    message(fixture, PAYLOAD, GROUP, critical + 10); /* without the one between */
+    assert_int_equal(take(fixture), fixture->size);
+    assert_int_equal(fixture->tally.faults.lost, 1);
+    assert_int_equal(member_missing(&fixture->member, &fixture->rules, 15), 8);
 }
 
 static void hello(struct fixture *fixture, const char *text)
