@@ -35,6 +35,30 @@ static json_t *again_json(const struct run *run)
     return root;
 }
 
+static json_t *broadcasts_json(const struct broadcast *list, uint32_t count)
+{
+    json_t *root = json_array();
+
+    for (uint32_t i = 0; i < count; i++)
+        (void)json_array_append_new(root, json_pack("{s:I, s:f, s:I, s:I, s:I}", "members",
+                                                    (json_int_t)list[i].members, "seconds",
+                                                    list[i].seconds, "p50", (json_int_t)list[i].p50,
+                                                    "p99", (json_int_t)list[i].p99, "server_cpu_ns",
+                                                    (json_int_t)list[i].server_cpu_ns));
+    return root;
+}
+
+static json_t *connections_json(const struct connections *all)
+{
+    return json_pack("{s:I, s:I, s:I, s:I, s:f, s:o, s:o}", "kernel_before",
+                     (json_int_t)memory_kernel(&all->before), "kernel_after",
+                     (json_int_t)memory_kernel(&all->after), "available_before",
+                     (json_int_t)all->before.available, "available_after",
+                     (json_int_t)all->after.available, "forgotten_seconds", all->forgotten_seconds,
+                     "to_all", broadcasts_json(all->all, all->all_count), "to_crowd",
+                     broadcasts_json(all->crowd, all->crowd_count));
+}
+
 static json_t *faults_json(const struct faults *faults)
 {
     return json_pack("{s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I}", "lost", (json_int_t)faults->lost,
@@ -190,6 +214,8 @@ int report_json(const struct run *run, const struct connect_result *connect,
 
     if (root && connect)
         result |= json_object_set_new(root, "connect", connect_json(connect));
+    if (root && run->connections)
+        result |= json_object_set_new(root, "connections", connections_json(run->connections));
     if (root && run->again_count)
         result |= json_object_set_new(root, "again", again_json(run));
     if (root && connect && connect->held_seconds > 0)

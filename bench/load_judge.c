@@ -153,6 +153,11 @@ void judge_figures(const struct run *run, const struct connect_result *connect,
                        ((double)connect->rss_after - (double)connect->rss_before) /
                            (double)connect->opened);
     }
+    if (run->connections && connect && connect->opened)
+        figure_set(figures, FIGURE_KERNEL_EACH,
+                   ((double)memory_kernel(&run->connections->after) -
+                    (double)memory_kernel(&run->connections->before)) /
+                       (double)connect->opened);
     if (m)
         set_measured(figures, run, m);
     timeline_growth(&run->progress.timeline, figures);

@@ -50,10 +50,11 @@ static const struct option_spec specs[] = {
 
     {"members", "N", VALUE_COUNT, AT(members), 1, 10000000, 0, "members of each group"},
     {"groups", "N", VALUE_COUNT, AT(groups), 1, 10000000, USES_GROUPS, "groups"},
-    {"prefix", "TEXT", VALUE_TEXT, AT(prefix), 0, 64, USES_GROUPS,
+    {"prefix", "TEXT", VALUE_TEXT, AT(prefix), 0, 64, USES_GROUPS | USES_CROWD,
      "groups are called TEXT0, TEXT1, ...; of several,\n"
      "separated by commas, each is used in turn"},
-    {"payload", "BYTES", VALUE_SIZES, AT(payload), STAMP_BYTES_MIN, 16777216, USES_GROUPS,
+    {"payload", "BYTES", VALUE_SIZES, AT(payload), STAMP_BYTES_MIN, 16777216,
+     USES_GROUPS | USES_CROWD,
      "of each message: 128, or a range 64-4096, or several\n"
      "with weights 128:90,1024-4096:9,60000:1"},
 

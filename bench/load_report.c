@@ -27,36 +27,6 @@ void report_title(const struct run *run)
            options->payload.text, rate);
 }
 
-static void print_connect(const struct run *run, const char *what,
-                          const struct connect_result *connect)
-{
-    char a[TEXT_MAX], b[TEXT_MAX], c[TEXT_MAX];
-    double rate = connect->seconds > 0 ? (double)connect->opened / connect->seconds : 0;
-
-    printf("  %-12s%s in %.2f s: %s upgrades per second", what, text_count(a, connect->opened),
-           connect->seconds, text_number(b, rate));
-    if (run->options->pid)
-        printf(", server CPU %s each, %s each resident",
-               text_time(a, per((double)connect->server_cpu_ns, connect->opened)),
-               text_bytes(c, per((double)connect->rss_after - (double)connect->rss_before,
-                                 connect->opened)));
-    printf("\n");
-    if (connect->limited[0])
-        printf("  generator-limited while connecting: %s\n", connect->limited);
-}
-
-void report_connect(const struct run *run, const struct connect_result *connect)
-{
-    char text[TEXT_MAX];
-
-    print_connect(run, "connected", connect);
-    if (run->options->pid && connect->held_seconds > 0)
-        printf("  idle        server CPU %s of a core\n",
-               text_percent(text, (double)connect->held_cpu_ns / (connect->held_seconds * 1e9)));
-    for (uint32_t i = 0; i < run->again_count; i++)
-        print_connect(run, "again", &run->again[i]);
-}
-
 static void print_percentiles(const char *what, const struct latency *latency)
 {
     char a[TEXT_MAX], b[TEXT_MAX], c[TEXT_MAX], d[TEXT_MAX];

@@ -9,6 +9,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "bench/load_connections.h"
 #include "bench/load_groups.h"
 #include "bench/load_options.h"
 #include "bench/load_pool.h"
@@ -49,6 +50,7 @@ struct run {
     struct account account;             /* before anything was published */
     const struct connect_result *again; /* all were dropped and came again; borrowed */
     uint32_t again_count;
+    const struct connections *connections; /* of that scenario; else NULL; borrowed */
 };
 
 /* Whose fault a figure is. */
