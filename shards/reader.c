@@ -209,7 +209,8 @@ static void on_ping(struct connection *connection, const struct frame_event *eve
     uint8_t pong[FRAME_HEADER_MAX + FRAME_CONTROL_MAX];
     size_t header = frame_header_encode(pong, FRAME_PONG, event->size);
 
-    if (connection->state != CONNECTION_OPEN && connection->state != CONNECTION_FINISHING)
+    if (connection->state != CONNECTION_OPEN && connection->state != CONNECTION_FINISHING &&
+        connection->state != CONNECTION_GREETING)
         return;
     memcpy(pong + header, event->bytes, event->size);
     connection_send(connection, pong, header + event->size);
@@ -235,6 +236,8 @@ static void on_event(struct connection *connection, struct reader *reader,
             connection_close(connection, event->code, NULL, CLOSE_CLIENT, DROP_CLOSED);
         break;
     case FRAME_EVENT_ERROR:
+        if (connection->state == CONNECTION_GREETING)
+            connection_count_refusal(connection, CONNECTION_BAD_REQUEST);
         connection->peer_closed = true; /* nothing that follows can be read, its close neither */
         connection_close(connection, event->code, event->reason,
                          event->code == 1009 ? CLOSE_TOO_BIG : CLOSE_PROTOCOL_ERROR, DROP_CLOSED);
