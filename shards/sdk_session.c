@@ -167,9 +167,11 @@ bool sdk_session_busy(const struct connection *connection)
     return connection->sdk->work || connection->sdk->waiting;
 }
 
+/* While the engine drains nothing more is carried out: what a client is told afterwards is that the
+ * connection ends. */
 static bool can_work(const struct connection *connection)
 {
-    return connection->sdk->work && !connection->sdk->waiting &&
+    return connection->sdk->work && !connection->sdk->waiting && !connection->shard->draining &&
            (connection->state == CONNECTION_OPEN || connection->state == CONNECTION_GREETING);
 }
 

@@ -220,8 +220,11 @@ static void connect_joined(struct connection *connection, const struct record_jo
         *start = start_of(joined, start->was_recovering, start->asked);
         if (start->range)
             history_range_ref(start->range);
-    } else {
+    } else if (!session->refused) {
         session->refused = true;
+        connection_count_refusal(connection, joined->outcome == JOIN_GROUP_FULL
+                                                 ? CONNECTION_GROUP_FULL
+                                                 : CONNECTION_OVERLOADED);
     }
     if (--connection->joins_open)
         return;

@@ -3,6 +3,7 @@
 // for all of them.
 import { Centrifuge as JsonCentrifuge } from 'centrifuge';
 import assert from 'node:assert/strict';
+import { after } from 'node:test';
 import WebSocket from 'ws';
 import { Mailbox, SLOW, until, within } from './util.mjs';
 
@@ -23,8 +24,9 @@ const json = {
 export const FORMS = [json];
 
 /** Registers `work(form, test context)` once for each form. */
-export function forEachForm(test, name, work) {
-  for (const form of FORMS) test(`${name} (${form.name})`, (t) => work(form, t));
+export function forEachForm(test, name, ...rest) {
+  const [options, work] = rest.length > 1 ? rest : [{}, rest[0]];
+  for (const form of FORMS) test(`${name} (${form.name})`, options, (t) => work(form, t));
 }
 
 export const address = (engine, { user, query, port = engine.ports.clients } = {}) => {
@@ -129,10 +131,14 @@ export class Wire {
     return this.form.text(push.pub.data);
   }
 
-  /** Nothing has come that was not taken: what was on its way is there after one more answer. */
-  async silent() {
+  /** Waits until what was on its way is there, and returns what was not taken of it. */
+  async rest() {
     await this.ask({ ping: {} });
-    assert.deepEqual(this.others.drain(), []);
+    return this.others.drain();
+  }
+
+  async silent() {
+    assert.deepEqual(await this.rest(), []);
   }
 
   end(what = 'the engine closes', ms) {
@@ -181,6 +187,9 @@ class Heard {
   }
 }
 
+const living = new Set();
+after(() => living.forEach((sdk) => sdk.close())); // they would come back for ever
+
 export class Sdk {
   /** Contexts of `connecting` (it comes back) and `disconnected` (it stays away). */
   connecting = [];
@@ -200,6 +209,7 @@ export class Sdk {
     this.client.on('connected', (context) => this.connected.push(context));
     this.client.on('disconnected', (context) => this.disconnected.push(context));
     this.server = new Heard(form, this.client);
+    living.add(this);
   }
 
   static async connect(engine, form, options) {
@@ -228,6 +238,7 @@ export class Sdk {
   }
 
   close() {
+    living.delete(this);
     this.client.disconnect();
   }
 }
