@@ -190,7 +190,7 @@ void connection_carry_frame(struct connection *connection)
     connection->mid = NULL;
     if (!output_put_first(connection, rest, size))
         return;
-    connection->output->carried = (uint32_t)size;
+    connection->output->carried = (uint32_t)(size - log_cursor_note_bytes(&lag->cursor, size));
     log_cursor_advance(&lag->cursor, size);
 }
 
@@ -247,8 +247,9 @@ static bool member_send(struct member *member, enum log_kind kind, bool frame_on
             return false;
         *share -= (uint64_t)sent < *share ? (uint64_t)sent : *share;
         connection->progress = true;
+        counter_add(&counters->bytes_out,
+                    (uint64_t)sent - log_cursor_note_bytes(&lag->cursor, (uint64_t)sent));
         counter_add(&counters->deliveries, log_cursor_advance(&lag->cursor, (uint64_t)sent));
-        counter_add(&counters->bytes_out, (uint64_t)sent);
         connection->mid = lag->cursor.at == lag->cursor.frame ? NULL : member;
         connection->mid_log = (uint8_t)kind;
         if ((uint64_t)sent < bytes) {

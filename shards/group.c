@@ -7,6 +7,7 @@
 #include "proto/group_name.h"
 #include "shards/connection.h"
 #include "shards/group_flush.h"
+#include "shards/group_lag.h"
 #include "shards/settings.h"
 #include "shards/shard.h"
 
@@ -282,13 +283,6 @@ void group_joined(struct group_table *groups, const struct record_joined *joined
 }
 
 /* Leaving */
-
-uint64_t lag_rest(const struct lag *lag, const struct group_log *log)
-{
-    uint64_t end = lag->limit == UINT64_MAX ? log->end_sequence : lag->limit_sequence;
-
-    return end - lag->cursor.sequence - lag->skip_count;
-}
 
 /* Messages that the member has not got in full. */
 static uint64_t member_rest(const struct member *member)

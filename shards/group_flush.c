@@ -8,6 +8,7 @@
 #include "proto/sdk_push.h"
 #include "shards/client_id.h"
 #include "shards/connection.h"
+#include "shards/group_lag.h"
 #include "shards/settings.h"
 #include "shards/shard.h"
 
@@ -17,169 +18,6 @@
 /* A flush of many members looks whether it must make way after so many bytes. */
 #define LOOK_EVERY 32768u
 #define LOOK_WRITE 2048u /* what a write counts for beside its bytes */
-
-/* What a member steps over stays in the log until it has. Beyond so many times backlog_bytes it
- * counts as slow, so that memory is bounded. */
-#define HELD_MAX 8
-
-/* Lags */
-
-static struct lag *lag_new(struct group *group, struct member *member, enum log_kind kind,
-                           uint64_t sent, uint64_t *finished)
-{
-    struct lag *lag = calloc(1, sizeof(*lag));
-
-    if (!lag) {
-        connection_doom(member->connection, CLOSE_LOST);
-        return NULL;
-    }
-    lag->limit = UINT64_MAX;
-    *finished = log_cursor_attach(&lag->cursor, &group->logs[kind], sent);
-    member->lags[kind] = lag;
-    group->lags++;
-    return lag;
-}
-
-/* The frame that begins at `position` is not for this member. */
-static void lag_skip(struct lag *lag, struct member *member, uint64_t position, uint64_t bytes)
-{
-    if (lag->skip_count == lag->skip_room) {
-        uint32_t room = lag->skip_room ? lag->skip_room * 2 : 4;
-        uint64_t *skips = realloc(lag->skips, room * sizeof(*skips));
-
-        if (!skips) {
-            connection_doom(member->connection, CLOSE_LOST);
-            return;
-        }
-        lag->skips = skips;
-        lag->skip_room = room;
-    }
-    lag->skips[lag->skip_count++] = position;
-    lag->skipped_bytes += bytes;
-}
-
-/* Forgets all skips. Returns how many. */
-static uint32_t lag_forget_skips(struct lag *lag)
-{
-    uint32_t gone = lag->skip_count;
-
-    lag->skip_count = 0;
-    lag->skipped_bytes = 0;
-    return gone;
-}
-
-static bool lag_must_skip(const struct lag *lag, uint64_t position)
-{
-    return lag->skip_count && lag->skips[lag->skip_count - 1] == position;
-}
-
-static uint64_t member_backlog(const struct group *group, const struct member *member)
-{
-    uint64_t backlog = 0;
-
-    for (int kind = 0; kind < LOG_KINDS; kind++) {
-        const struct lag *lag = member->lags[kind];
-
-        if (lag)
-            backlog += group->logs[kind].end - lag->cursor.at - lag->skipped_bytes;
-    }
-    return backlog;
-}
-
-/* Bytes that logs keep although this member is to step over them. */
-static uint64_t member_holds(const struct member *member)
-{
-    uint64_t bytes = 0;
-
-    for (int kind = 0; kind < LOG_KINDS; kind++)
-        if (member->lags[kind])
-            bytes += member->lags[kind]->skipped_bytes;
-    return bytes;
-}
-
-/* Leaves out all that waits in one log but its newest message, or that, too. Returns how many. */
-static uint64_t lag_leave_out(struct group *group, struct member *member, enum log_kind kind,
-                              bool newest_too)
-{
-    struct connection *connection = member->connection;
-    struct group_log *log = &group->logs[kind];
-    struct lag *lag = member->lags[kind];
-    uint64_t left_out;
-
-    if (!lag || log_cursor_at_end(&lag->cursor, log) ||
-        (!newest_too && lag->cursor.frame >= log->last_frame))
-        return 0;
-    if (connection->mid == member && connection->mid_log == kind)
-        connection_carry_frame(connection);
-    if (newest_too)
-        left_out = log_cursor_advance(&lag->cursor, log->end - lag->cursor.at);
-    else
-        left_out = log_cursor_skip(&lag->cursor, log);
-    left_out -= lag_forget_skips(lag); /* they are all before the newest */
-    group_log_trim(log, &connection->shard->groups.segments);
-    return left_out;
-}
-
-/* Leaves out all that waits but the group's newest message. */
-static void member_skip(struct group *group, struct member *member, enum drop_reason reason)
-{
-    const struct lag *lag = member->lags[group->newest];
-    uint64_t dropped;
-
-    if (lag && lag_must_skip(lag, group->logs[group->newest].last_frame))
-        return; /* the newest that it may get is before: the next message decides */
-    dropped = lag_leave_out(group, member, group->newest, false) +
-              lag_leave_out(group, member, !group->newest, true);
-    counter_add(&member->connection->shard->counters->drops[reason], dropped);
-}
-
-/* Would have to leave out a message that the member has a position for: it is closed instead. */
-static void member_misses(const struct member *member)
-{
-    const struct connection *connection = member->connection;
-
-    slot_list_add(&connection->shard->connections.missed, connection->ref);
-}
-
-/* Those with a position would miss the next message, or get it out of its place: they get nothing
- * more. */
-static void positioned_miss(const struct group *group)
-{
-    for (uint32_t i = 0; group->positioned && i < group->count; i++) {
-        struct member *member = group->entries[i].member;
-
-        if (!member->positioned)
-            continue;
-        member_flag(member, ENTRY_BLOCKED, 0);
-        member_misses(member);
-    }
-}
-
-/* A member is behind: does what its namespace says of slow members. */
-static void member_judge(struct group *group, struct member *member)
-{
-    struct connection *connection = member->connection;
-    const struct settings *settings = connection->shard->settings;
-    uint64_t limit = settings->limits.backlog_bytes;
-    bool past = member_backlog(group, member) > limit || member_holds(member) > HELD_MAX * limit;
-
-    switch (group->settings->slow_consumer) {
-    case SLOW_CLOSE:
-        if (past)
-            slot_list_add(&connection->shard->connections.overrun, connection->ref);
-        break;
-    case SLOW_SKIP:
-        if (past && !member->positioned)
-            member_skip(group, member, DROP_SKIP);
-        break;
-    case SLOW_LATEST:
-        if (connection->blocked && !member->positioned)
-            member_skip(group, member, DROP_LATEST);
-        break;
-    }
-    if (past && member->positioned && group->settings->slow_consumer != SLOW_CLOSE)
-        member_misses(member);
-}
 
 /* Groups with something to flush */
 
@@ -401,8 +239,8 @@ static void member_blocked(struct group *group, struct member *member, enum log_
 {
     struct connection *connection = member->connection;
     struct counters *counters = connection->shard->counters;
-    uint64_t finished = 0;
-    struct lag *lag = lag_new(group, member, kind, (uint64_t)(sent < 0 ? 0 : sent), &finished);
+    uint64_t taken = sent < 0 ? 0 : (uint64_t)sent, finished = 0;
+    struct lag *lag = lag_new(group, member, kind, taken, &finished);
 
     connection_block(connection);
     if (sent < 0)
@@ -410,7 +248,7 @@ static void member_blocked(struct group *group, struct member *member, enum log_
     if (!lag)
         return;
     counter_add(&counters->deliveries, finished);
-    counter_add(&counters->bytes_out, (uint64_t)(sent < 0 ? 0 : sent));
+    counter_add(&counters->bytes_out, taken - group_log_note_bytes(&group->logs[kind], taken));
     if (lag->cursor.at != lag->cursor.frame) {
         connection->mid = member;
         connection->mid_log = (uint8_t)kind;
@@ -504,7 +342,8 @@ static bool range_flush(struct group_table *groups, struct group *group, enum lo
             member_blocked(group, entry->member, kind, sent);
     }
     counter_add(&counters->deliveries, whole * frames);
-    counter_add(&counters->bytes_out, whole * bytes);
+    counter_add(&counters->bytes_out,
+                whole * (bytes - group_log_note_bytes(&group->logs[kind], bytes)));
     if (i < group->count) {
         group->flush.next = i;
         group->flush.bytes = bytes;

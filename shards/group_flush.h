@@ -16,7 +16,4 @@ uint64_t member_position(const struct member *member, enum log_kind kind);
 /* Frees the group if nothing needs it. */
 void group_release(struct group_table *groups, struct group *group);
 
-/* Messages that a lag still has to deliver. */
-uint64_t lag_rest(const struct lag *lag, const struct group_log *log);
-
 #endif

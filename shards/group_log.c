@@ -189,6 +189,25 @@ static bool is_note(const struct segment *segment, uint64_t position)
     return false;
 }
 
+/* Bytes between two positions that are notes'; `segment` is not behind the first. */
+static uint64_t note_bytes(const struct segment *segment, uint64_t from, uint64_t to)
+{
+    uint64_t bytes = 0;
+
+    for (; segment && segment->base < to; segment = segment->next) {
+        for (uint32_t i = 0; i < segment->note_count; i++) {
+            uint64_t begin = segment->notes[i];
+            uint64_t end = begin + frame_length(segment->data + (begin - segment->base));
+
+            begin = begin > from ? begin : from;
+            end = end < to ? end : to;
+            if (begin < end)
+                bytes += end - begin;
+        }
+    }
+    return bytes;
+}
+
 /* Gathers from position `at` in `segment`, up to position `end`. */
 static unsigned gather(struct segment *segment, uint64_t at, uint64_t end, struct iovec *pieces,
                        unsigned max, uint64_t *bytes)
@@ -235,6 +254,11 @@ unsigned group_log_pending(const struct group_log *log, struct iovec *pieces, un
     else /* more segments than pieces: a rare turn */
         *frames = count_frames(log->flush_segment, log->flushed, *bytes);
     return count;
+}
+
+uint64_t group_log_note_bytes(const struct group_log *log, uint64_t bytes)
+{
+    return note_bytes(log->flush_segment, log->flushed, log->flushed + bytes);
 }
 
 void group_log_flushed(struct group_log *log, uint64_t bytes, uint64_t frames)
@@ -289,6 +313,11 @@ unsigned log_cursor_pending(const struct log_cursor *cursor, uint64_t end, struc
                             unsigned max, uint64_t *bytes)
 {
     return gather(cursor->segment, cursor->at, end, pieces, max, bytes);
+}
+
+uint64_t log_cursor_note_bytes(const struct log_cursor *cursor, uint64_t bytes)
+{
+    return note_bytes(cursor->segment, cursor->at, cursor->at + bytes);
 }
 
 uint64_t log_cursor_advance(struct log_cursor *cursor, uint64_t sent)

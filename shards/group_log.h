@@ -6,7 +6,7 @@
  * that it needs alive. Positions are bytes since the log began and never fall.
  *
  * A log may hold notes between its messages: frames like others, that are not counted as frames and
- * have no sequence number.
+ * have no sequence number. What is counted of a range in bytes leaves out log_…_note_bytes().
  *
  * A frame lies in one segment, whole. A small one is copied there; a large payload is a segment of
  * its own that refers to the message. Where nobody is behind, the log holds no memory. */
@@ -58,6 +58,9 @@ int group_log_append_note(struct group_log *log, struct segment_pool *pool,
 unsigned group_log_pending(const struct group_log *log, struct iovec *pieces, unsigned max,
                            uint64_t *bytes, uint64_t *frames);
 
+/* How many of the next `bytes` bytes are notes'. */
+uint64_t group_log_note_bytes(const struct group_log *log, uint64_t bytes);
+
 /* Those bytes and frames are sent, or are the business of cursors from now on. */
 void group_log_flushed(struct group_log *log, uint64_t bytes, uint64_t frames);
 
@@ -69,6 +72,9 @@ uint64_t log_cursor_attach(struct log_cursor *cursor, const struct group_log *lo
  * their sum. */
 unsigned log_cursor_pending(const struct log_cursor *cursor, uint64_t end, struct iovec *pieces,
                             unsigned max, uint64_t *bytes);
+
+/* How many of the next `bytes` bytes, which the log has, are notes'. */
+uint64_t log_cursor_note_bytes(const struct log_cursor *cursor, uint64_t bytes);
 
 /* Moves on by `sent` bytes. Returns how many frames were finished by them. */
 uint64_t log_cursor_advance(struct log_cursor *cursor, uint64_t sent);
