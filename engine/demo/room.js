@@ -11,7 +11,7 @@ const NOT_AVAILABLE = 108;
 const TOO_MANY_REQUESTS = 111;
 
 /* The protocol's errors, in the words of what was tried. */
-const waits = { [LIMIT_EXCEEDED]: 'full' };
+const waitsFor = { [LIMIT_EXCEEDED]: 'full' };
 const refusals = {
   [NOT_ALLOWED]: 'belongs to a user',
   [LIMIT_EXCEEDED]: 'would be one group too many',
@@ -55,7 +55,7 @@ export class Room {
     subscription.on('publication', (publication) => this.publication(publication));
     subscription.on('join', ({ info }) => this.#presence('join', info));
     subscription.on('leave', ({ info }) => this.#presence('leave', info));
-    subscription.on('error', ({ error }) => this.#update({ problem: waits[error.code] ?? error.message }));
+    subscription.on('error', ({ error }) => this.#update({ problem: waitsFor[error.code] ?? error.message }));
   }
 
   get title() {
@@ -67,8 +67,7 @@ export class Room {
   }
 
   subscribed(context) {
-    const before = this.#rejoins ? this.position : null;
-    const remark = this.#remark(...this.#story(context, before));
+    const remark = this.#remark(...this.#story(context));
     if (context.recovered) {
       this.#recovered = remark;
       remark.count = 0;
@@ -83,13 +82,13 @@ export class Room {
   }
 
   /** What to say of a subscription that begins, and whether something may be missing. */
-  #story({ wasRecovering, recovered, recoverable, streamPosition }, before) {
+  #story({ recovered, recoverable, streamPosition }) {
     if (!this.#rejoins) return ['Joined'];
     if (recovered) return ['Back: nothing was missed'];
     if (!recoverable) return ['Back: what was sent meanwhile is not kept in this group', true];
-    if (before && before.epoch !== streamPosition.epoch)
-      return ['Back: the engine was restarted, and its positions begin anew', true];
-    return [wasRecovering ? 'Back: more was missed than can be recovered' : 'Back', wasRecovering];
+    if (this.position?.epoch !== streamPosition.epoch)
+      return ['Back: the group begins anew, as after a restart of the engine', true];
+    return ['Back: more was missed than can be recovered', true];
   }
 
   #countedRecovered() {

@@ -49,8 +49,8 @@ export class View {
   #shownPresent = { room: null, changes: 0 };
   #items = new Map(); // room to its element in the list of groups
   #client = '';
-  #counts = new Map(); // room to messages received a second ago
-  #rates = new Map();
+  #counts = new WeakMap(); // room to messages received a second ago
+  #rates = new WeakMap();
 
   constructor(does) {
     this.does = does;
@@ -136,12 +136,16 @@ export class View {
   }
 
   room(room) {
+    const follow = this.#shown.room !== room || this.#atEnd(); // before what is around it changes
     element('leave').hidden = !room?.subscription;
     element('room-name').textContent = room?.title ?? 'No group';
     this.#facts(room);
-    this.#log(room);
     this.#publishing(room);
     this.#present(room);
+    this.#log(room);
+    const log = element('log');
+    if (follow) log.scrollTop = log.scrollHeight;
+    element('newest').hidden = follow;
   }
 
   #facts(room) {
@@ -167,10 +171,8 @@ export class View {
 
   #log(room) {
     const log = element('log');
-    const shown = this.#shown;
-    const follow = shown.room !== room || this.#atEnd();
     const end = room ? room.dropped + room.entries.length : 0;
-    if (shown.room !== room || shown.rebuilt !== room?.rebuilt) {
+    if (this.#shown.room !== room || this.#shown.rebuilt !== room?.rebuilt) {
       log.replaceChildren();
       this.#shown = { room, end: 0, rebuilt: room?.rebuilt };
     }
@@ -185,8 +187,6 @@ export class View {
       log.querySelector('.empty')?.remove();
       log.append(emptyElement(room));
     }
-    if (follow) log.scrollTop = log.scrollHeight;
-    element('newest').hidden = this.#atEnd();
   }
 
   #publishing(room) {

@@ -196,7 +196,7 @@ for (const signal of ['SIGTERM', 'SIGKILL'])
       await sleep(i < 20 ? 20 : 100);
     }
     await connected(page);
-    await remark(page, 'the engine was restarted, and its positions begin anew');
+    await remark(page, 'begins anew, as after a restart of the engine');
     await shows(page, expected);
     await publish(page, 'and goes on');
     await shows(page, [...expected, 'and goes on']);
