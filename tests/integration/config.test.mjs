@@ -290,7 +290,7 @@ test('reload: origins, and a connection keeps the pings that it began with', asy
     await engine.reload({ origins: [origin], health: { ping_seconds: 0, pong_timeout_seconds: 1 } });
     await until(attempt, 'the new origin may connect');
     const fresh = await Raw.upgrade(engine, '/ws/g');
-    const { code, before: frames } = await old.closeFrame('3012 for the old one', 20000);
+    const { code, before: frames } = await old.closeFrame('3012 for the old one');
     assert.equal(code, 3012);
     assert.ok(frames.some((one) => one.opcode === OPCODE.ping));
     assert.ok(!fresh.ended, 'the new one is not pinged');

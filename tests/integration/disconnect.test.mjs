@@ -69,7 +69,7 @@ for (const shards of [1, 4])
         raw.socket.pause();
         assert.equal((await producer.disconnect({ group: 'a' })).members, 1);
         closed++;
-        await engine.statsWhen((stats) => stats.total_connections === 0, 'it is gone', 30000);
+        await engine.statsWhen((stats) => stats.total_connections === 0, 'it is gone');
         await raw.drop();
       });
 

@@ -43,7 +43,7 @@ async function publish(engine, self, total, seed, offsets) {
   let answered = 0;
   const reading = (async () => {
     while (answered < total) {
-      const answer = await producer.answers.take('an answer', 60000);
+      const answer = await producer.answers.take('an answer');
       assert.equal(answer.id, answered, 'answers come in the order of the commands');
       assert.equal(answer.ok, true, answer.message);
       const seen = offsets[groups[answered]];

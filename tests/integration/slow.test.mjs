@@ -5,8 +5,9 @@ import test from 'node:test';
 import { Client } from './lib/client.mjs';
 import { withEngine } from './lib/engine.mjs';
 import { Producer } from './lib/producer.mjs';
-import { OPCODE, Raw } from './lib/raw.mjs';
-import { same, until } from './lib/util.mjs';
+import { OPCODE } from './lib/raw.mjs';
+import { fill, numbered, publishUntil, stall } from './lib/stalled.mjs';
+import { same, scaled, until } from './lib/util.mjs';
 
 const config = {
   limits: { message_bytes: 65536, backlog_bytes: 262144 },
@@ -14,21 +15,13 @@ const config = {
   namespaces: [{ name: '', max_rate: 0 }],
 };
 
-/** Joins and then reads nothing more. */
-async function deaf(engine, path) {
-  const raw = await Raw.upgrade(engine, path);
-  await raw.frame('the hello');
-  raw.socket.pause();
-  return raw;
-}
-
 for (const size of [20000, 700]) {
   test(`a client that never reads, messages of ${size} bytes`, async () => {
     await withEngine({ shards: 2, config }, async (engine) => {
       const producer = await Producer.connect(engine);
       const healthy = await Client.joinMany(engine, 3, () => 'g');
       const elsewhere = await Client.join(engine, 'other');
-      const slow = await deaf(engine, '/ws/g?hello=1');
+      const slow = await stall(engine, '/ws/g');
       const data = 'x'.repeat(size - 8);
       let sent = 0;
       let routed = 0;
@@ -39,7 +32,7 @@ for (const size of [20000, 700]) {
         assert.ok(sent * size < 200e6, 'it is closed at last');
         const burst = Array.from({ length: Math.ceil(100000 / size) }, () => producer.broadcast('g', tag(sent++) + data));
         for (const answer of await Promise.all(burst)) routed += answer.members;
-        await until(() => healthy.every((client) => client.received === sent), 'the others have it');
+        await Promise.all(healthy.map((client) => client.has(sent)));
       }
       await producer.broadcast('other', 'is served');
       assert.equal((await elsewhere.next()).data, 'is served');
@@ -73,14 +66,11 @@ test('a slow member that never wakes up is cut after pong_timeout_seconds', asyn
   const impatient = { ...config, health: { ping_seconds: 25, pong_timeout_seconds: 2 } };
   await withEngine({ shards: 2, config: impatient }, async (engine) => {
     const producer = await Producer.connect(engine);
-    const slow = await deaf(engine, '/ws/g?hello=1');
-    const data = 'x'.repeat(60000);
-    await until(async () => {
-      await Promise.all(Array.from({ length: 20 }, () => producer.broadcast('g', data)));
-      return (await engine.stats()).connections_closed.slow;
-    }, 'it is closed');
+    const slow = await stall(engine, '/ws/g');
+    await publishUntil(engine, producer, 'g', 60000, (now) => now.connections_closed.slow);
     await until(async () => (await producer.broadcast('g', 'x')).members === 0, 'it is no member any more');
-    await engine.statsWhen((stats) => stats.total_connections === 0, 'it is gone');
+    await engine.statsWhen((stats) => stats.total_connections === 0, 'it is closed');
+    await engine.hasClientSockets(0, 'its socket is cut');
     assert.equal(slow.ended, false); // it does not read, so it does not know
     slow.socket.resume();
     await slow.end();
@@ -93,15 +83,11 @@ test('a backlog within the limit is kept: a member that reads late gets everythi
   const patient = { ...config, limits: { message_bytes: 65536, backlog_bytes: 100000000 } };
   await withEngine({ shards: 2, config: patient }, async (engine) => {
     const producer = await Producer.connect(engine);
-    const late = await deaf(engine, '/ws/g?hello=1');
-    const count = 600; // 24 MB: more than the kernel buffers
-    const data = 'x'.repeat(40000);
-    for (let i = 0; i < count; i++) await producer.broadcast('g', `${i}:${data}`);
-    const stats = await engine.stats();
-    assert.equal(stats.messages_routed, count);
-    assert.ok(stats.deliveries < count, 'some of it waits in the engine');
+    const late = await stall(engine, '/ws/g');
+    const count = await fill(engine, producer, 'g', 40000, 4 << 20);
+    assert.equal((await engine.stats()).messages_routed, count);
     late.socket.resume();
-    for (let i = 0; i < count; i++) same((await late.frame()).payload.toString(), `${i}:${data}`);
+    for (let i = 0; i < count; i++) same((await late.frame()).payload.toString(), numbered(i, 40000));
     const after = await engine.quiet();
     assert.equal(after.deliveries, count);
     assert.equal(Object.values(after.drops).reduce((sum, n) => sum + n, 0), 0);
@@ -114,32 +100,26 @@ test('members that go with a backlog: what waited is counted as closed', async (
   await withEngine({ shards: 2, config: patient }, async (engine) => {
     const producer = await Producer.connect(engine);
     const members = [];
-    for (let i = 0; i < 6; i++) members.push(await deaf(engine, '/ws/g?hello=1'));
-    for (let i = 0; i < 500; i++) await producer.broadcast('g', 'x'.repeat(40000));
+    for (let i = 0; i < 6; i++) members.push(await stall(engine, '/ws/g'));
+    const count = await fill(engine, producer, 'g', 40000, 6 << 20);
     await Promise.all(members.map((member, i) => (i % 2 ? member.reset() : member.drop())));
     await engine.statsWhen((now) => now.total_connections === 0, 'all are gone');
     const stats = await engine.quiet();
-    assert.equal(stats.messages_routed, 3000);
+    assert.equal(stats.messages_routed, 6 * count);
     assert.ok(stats.drops.closed > 0);
-    assert.equal(stats.drops.closed + stats.deliveries, 3000);
+    assert.equal(stats.drops.closed + stats.deliveries, 6 * count);
     assert.equal(stats.drops.slow, 0);
   });
 });
 
 test('a hundred clients that never read, and memory stays bounded', async () => {
+  const count = scaled(100, 20);
   await withEngine({ shards: 2, config }, async (engine) => {
     const producer = await Producer.connect(engine);
     const healthy = await Client.join(engine, 'g', { onMessage: () => {} });
     const sleepers = [];
-    for (let i = 0; i < 100; i++) sleepers.push(await deaf(engine, '/ws/g?hello=1'));
-    const data = 'x'.repeat(30000);
-    let sent = 0;
-    await until(async () => {
-      await Promise.all(Array.from({ length: 20 }, () => producer.broadcast('g', data)));
-      sent += 20;
-      return (await engine.stats()).connections_closed.slow === 100;
-    }, 'all hundred are closed', 60000);
-    await until(() => healthy.received === sent, 'the healthy one has everything');
+    for (let i = 0; i < count; i++) sleepers.push(await stall(engine, '/ws/g'));
+    await publishUntil(engine, producer, 'g', 30000, (now) => now.connections_closed.slow === count, { readers: [healthy] });
     assert.ok((await engine.memory()) < 600e6);
     await Promise.all(sleepers.map((raw) => raw.drop()));
   });

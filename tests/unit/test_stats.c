@@ -275,7 +275,8 @@ static void nobody_sees_more_delivered_than_routed(void **state)
         pointers[i] = &busy.counters[i];
     pthread_create(&threads[0], NULL, home, &busy);
     pthread_create(&threads[1], NULL, member, &busy);
-    for (unsigned i = 0; i < 20000; i++) {
+    /* Often, and until the others have got going. */
+    for (unsigned i = 0; i < 20000 || !stats->sum.deliveries; i++) {
         stats_gather(stats, pointers, NULL);
         assert_true(stats->sum.deliveries + stats->sum.drops[DROP_LATEST] <=
                     stats->sum.messages_routed);
@@ -284,7 +285,6 @@ static void nobody_sees_more_delivered_than_routed(void **state)
     atomic_store(&busy.stop, true);
     pthread_join(threads[0], NULL);
     pthread_join(threads[1], NULL);
-    assert_true(stats->sum.deliveries > 0);
     free(stats);
     free(busy.counters);
 }

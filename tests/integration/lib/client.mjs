@@ -1,11 +1,13 @@
 // A client: npm's ws, as an application would use it.
 import WebSocket from 'ws';
-import { Mailbox, parallel, within } from './util.mjs';
+import { Mailbox, frameBytes, parallel, within } from './util.mjs';
 
 export class Client {
   /** Frames as they came: {data, binary}; text as a string, binary as a Buffer. */
   frames = new Mailbox();
   received = 0;
+  bytes = 0; // of the messages' frames as they came, with their headers
+  #awaited = [];
 
   constructor(url, protocols, { onMessage, hello, ...options } = {}) {
     this.url = url;
@@ -23,6 +25,7 @@ export class Client {
         const gone = new Error(`${url} was closed: ${code} "${reason}"`);
         this.frames.fail(gone);
         greetings.fail(gone);
+        for (const { reject } of this.#awaited.splice(0)) reject(gone);
         resolve({ code, reason: reason.toString() });
       });
     });
@@ -33,9 +36,17 @@ export class Client {
         return;
       }
       this.received++;
+      this.bytes += frameBytes(data.length);
       if (onMessage) onMessage(data, binary, this);
       else this.frames.push({ data: binary ? data : data.toString(), binary });
+      if (this.#awaited.length) this.#tell();
     });
+  }
+
+  #tell() {
+    const come = this.#awaited.filter(({ count }) => count <= this.received);
+    this.#awaited = this.#awaited.filter(({ count }) => count > this.received);
+    for (const { resolve } of come) resolve();
   }
 
   /** Opens `path` on the client port; resolves after the upgrade (joins come a moment later). */
@@ -80,6 +91,17 @@ export class Client {
     const all = [];
     while (all.length < count) all.push((await this.next(`frame ${all.length + 1} of ${count} on ${this.url}`)).data);
     return all;
+  }
+
+  /** Waits until it has been sent so many messages. */
+  has(count, what = `${this.url} has ${count} messages`, ms) {
+    if (this.received >= count) return Promise.resolve();
+    if (this.close_code !== undefined) return Promise.reject(new Error(`${what}: it was closed ${this.close_code}`));
+    const come = new Promise((resolve, reject) => this.#awaited.push({ count, resolve, reject }));
+    come.catch(() => {}); // may be rejected after within() has given up
+    return within(come, what, ms).catch((error) => {
+      throw new Error(`${error.message}; it has ${this.received}`);
+    });
   }
 
   end(what = `${this.url} is closed`, ms) {

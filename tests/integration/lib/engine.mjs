@@ -55,7 +55,7 @@ export function temporaryFolder() {
 }
 
 /** Runs a program to its end. Returns {status, stdout, stderr}; stdout is text. */
-export function runProgram(name, args, { env = {}, input, ms = 30000 } = {}) {
+export function runProgram(name, args, { env = {}, input } = {}) {
   const child = startProgram(path.join(BIN_DIR, name), args, { env: cleanEnvironment(env) });
   const out = [];
   const err = [];
@@ -70,7 +70,7 @@ export function runProgram(name, args, { env = {}, input, ms = 30000 } = {}) {
       resolve({ status: status ?? signal, stdout: Buffer.concat(out).toString(), stderr });
     });
   });
-  return within(ended, `${name} ${args.join(' ')} ends`, ms);
+  return within(ended, `${name} ${args.join(' ')} ends`);
 }
 
 export class Engine {
@@ -183,6 +183,21 @@ export class Engine {
     return { values, types, body: answer.body, headers: answer.headers };
   }
 
+  /** How many sockets of clients are accepted and not closed yet, by the kernel's table of TCP. */
+  async clientSockets() {
+    const LISTENS = '0A';
+    const port = `:${this.ports.clients.toString(16).toUpperCase().padStart(4, '0')}`;
+    const table = (await readFile('/proc/net/tcp', 'utf8')).split('\n').map((line) => line.trim().split(/\s+/));
+    // One that waits to be accepted, or that its program has closed, has no inode.
+    return table.filter(([, local, , state, , , , , , inode]) =>
+      local?.endsWith(port) && state !== LISTENS && inode !== '0').length;
+  }
+
+  /** Waits until that is so many: an accept and an end take a moment. */
+  async hasClientSockets(count, what) {
+    await until(async () => (await this.clientSockets()) === count, `${what}: ${count} sockets`);
+  }
+
   /** Resident memory in bytes. */
   async memory() {
     const status = await readFile(`/proc/${this.pid}/status`, 'utf8');
@@ -201,7 +216,7 @@ export class Engine {
    *  that is named is sent in any case. */
   async stop({ signal, status = 0 } = {}) {
     if (signal || !this.stopping) this.signal(signal ?? 'SIGTERM');
-    const ended = await within(this.ended, 'the engine ends', 30000);
+    const ended = await within(this.ended, 'the engine ends');
     const report = this.log.findIndex((line) => REPORT.test(line));
     assert.equal(report, -1, this.log.slice(report, report + 80).join('\n'));
     assert.equal(ended, status, `exit status; the log ends: ${this.log.slice(-20).join('\n')}`);
@@ -225,7 +240,7 @@ export async function startEngine({ shards = 2, config = {}, args = [], env = {}
     throw new Error(`the engine ended with ${status}: ${engine.log.join('\n')}`);
   });
   early.catch(() => {}); // it does end, later
-  const line = await Promise.race([engine.logged(/msg="?listening/, 60000), early]);
+  const line = await Promise.race([engine.logged(/msg="?listening/), early]);
   for (const name of ['clients', 'producers', 'admin'])
     engine.ports[name] = Number(line.match(new RegExp(`${name}="?[^ ]*:(\\d+)`))[1]);
   await until(

@@ -12,6 +12,7 @@ export class Producer {
   /** Answers that no call() waits for, in the order in which they came. */
   answers = new Mailbox();
   closed = false;
+  #drained; // while the socket's buffer is full
 
   constructor(socket) {
     this.socket = socket;
@@ -55,10 +56,11 @@ export class Producer {
   /** Sends bytes as they are. Resolves when the socket wants more. */
   write(bytes) {
     if (this.socket.write(bytes) || this.socket.destroyed) return Promise.resolve();
-    return Promise.race([
+    this.#drained ??= Promise.race([
       new Promise((resolve) => this.socket.once('drain', resolve)),
       this.ended,
-    ]);
+    ]).finally(() => (this.#drained = undefined));
+    return this.#drained;
   }
 
   /** Sends a command as it is. */

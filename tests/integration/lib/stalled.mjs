@@ -1,34 +1,55 @@
 // Members that stop reading, and what waits in the engine for them.
 import assert from 'node:assert/strict';
+import { Producer } from './producer.mjs';
 import { OPCODE, Raw } from './raw.mjs';
-import { sleep, until } from './util.mjs';
+import { frameBytes, until } from './util.mjs';
+
+export { frameBytes };
 
 export const dropped = (stats) => Object.values(stats.drops).reduce((sum, n) => sum + n, 0);
 
 /** Messages that are neither delivered nor dropped yet. */
 export const waiting = (stats) => stats.messages_routed - stats.deliveries - dropped(stats);
 
-/** The figures once they stand still: who reads has everything, and sockets that are full stay so. */
+const probes = new WeakMap();
+
+/** A producer of its own, and groups without members whose homes are all of the shards (but for a
+ *  chance of one in millions). */
+async function probe(engine) {
+  if (!probes.has(engine)) {
+    const count = 16 * (await engine.stats()).shards.length;
+    const groups = Array.from({ length: count }, (_, i) => `probe:${i}`);
+    probes.set(engine, { groups, producer: await Producer.connect(engine) });
+  }
+  return probes.get(engine);
+}
+
+/** Waits until everything that has been answered has come to the sockets of the members. A shard
+ *  answers after what it was handed before: with the first answer the home has handed its messages
+ *  over, with the second the members' shard has them, with the third it has been at every socket. */
+async function settled(engine) {
+  const { producer, groups } = await probe(engine);
+  for (let round = 0; round < 3; round++) await producer.broadcast({ groups }, '');
+}
+
+/** The figures once they stand still: who reads has been sent everything, and the kernel takes no
+ *  more for those who do not (though it may, later, at a second thought: see undisturbed()). */
 export async function standstill(engine) {
-  let before;
-  let same = 0;
+  const figures = ({ deliveries, bytes_out, drops, messages_routed }) =>
+    JSON.stringify([deliveries, bytes_out, drops, messages_routed]);
+  let stats = await engine.stats();
   await until(async () => {
-    const { deliveries, bytes_out, drops, messages_routed } = await engine.stats();
-    const now = JSON.stringify([deliveries, bytes_out, drops, messages_routed]);
-    same = now === before ? same + 1 : 0;
-    before = now;
-    await sleep(10);
-    return same >= 3;
+    const before = figures(stats);
+    await settled(engine);
+    stats = await engine.stats();
+    return figures(stats) === before;
   }, 'the figures stand still');
-  return engine.stats();
+  return stats;
 }
 
 /** A payload of `size` bytes that begins with its number. */
 export const numbered = (number, size) => `${number}:`.padEnd(size, 'x');
 export const numberOf = (data) => parseInt(data.toString('latin1', 0, 12), 10);
-
-/** Bytes of a text frame from the engine. */
-export const frameBytes = (size) => size + (size < 126 ? 2 : size < 65536 ? 4 : 10);
 
 /** Joins with hello=1 and then reads nothing until it is told to. */
 export async function stall(engine, path) {
@@ -39,23 +60,48 @@ export async function stall(engine, path) {
   return raw;
 }
 
-/** Publishes numbered messages to a group until `enough(figures, count)`. Returns the number that
+/** Publishes numbered messages to a group until `enough(figures, count)`. `readers` are members that
+ *  are not to fall behind: they have each burst before the next begins. Returns the number that
  *  follows the last. */
-export async function publishUntil(engine, producer, group, size, enough, { from = 0, ...more } = {}) {
+export async function publishUntil(engine, producer, group, size, enough, { from = 0, readers = [], ...more } = {}) {
   const burst = Math.max(1, Math.round(100000 / size));
+  const before = readers.map((reader) => reader.received);
   let next = from;
-  while (!enough(await engine.stats(), next - from)) {
+  while (!(await enough(await engine.stats(), next - from))) {
     assert.ok((next - from) * size < 400e6, 'the kernel takes no more at last');
     const calls = [];
     for (let i = 0; i < burst; i++) calls.push(producer.broadcast(group, numbered(next++, size), more));
     for (const answer of await Promise.all(calls)) assert.equal(answer.ok, true, answer.message);
+    await Promise.all(readers.map((reader, i) => reader.has(before[i] + next - from)));
   }
   return next;
 }
 
-/** Publishes until at least `bytes` wait in the engine, for the one member that does not read. */
+/** Publishes until at least `bytes` wait in the engine at a standstill, for members that do not read. */
 export function fill(engine, producer, group, size, bytes, options) {
-  return publishUntil(engine, producer, group, size, (stats) => waiting(stats) * size >= bytes, options);
+  const behind = (stats) => waiting(stats) * size >= bytes;
+  const enough = async (stats) => behind(stats) && behind(await standstill(engine));
+  return publishUntil(engine, producer, group, size, enough, options);
+}
+
+/** Has `prepare` make a member that is behind, and `act` do something while it is, until the kernel
+ *  has taken nothing for it meanwhile: at a second thought it takes some more, and then nothing can
+ *  be said of what waited. Returns the member, and as `before` and `after` the figures at a standstill.
+ *  prepare() returns {slow, …}; act() gets that. `readers` are those who read and have everything. */
+export async function undisturbed(engine, prepare, act, { readers = [] } = {}) {
+  const taken = (stats) => stats.bytes_out - readers.reduce((sum, reader) => sum + reader.bytes, 0);
+  for (;;) {
+    const prepared = await prepare();
+    prepared.before = await standstill(engine);
+    const bytes = taken(prepared.before);
+    await act(prepared);
+    prepared.after = await standstill(engine);
+    if (taken(prepared.after) === bytes) return prepared;
+    const others = prepared.after.total_connections - 1;
+    await prepared.slow.drop();
+    await engine.statsWhen((now) => now.total_connections === others, 'it has gone');
+    await engine.quiet();
+  }
 }
 
 /** Goes on reading: the payloads of text frames until one equals `last`, each frame checked. */

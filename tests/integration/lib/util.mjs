@@ -5,12 +5,16 @@ export const SCALE = Number(process.env.SHARDCAST_TEST_SCALE || 1);
 // How many times slower than a release build the engine may be: a factor on every time limit.
 export const SLOW = Number(process.env.SHARDCAST_TEST_SLOW || 1);
 
+// After so many milliseconds (times SLOW) what has not come will not come. The kernel may take many
+// seconds to bring a reader what it held back while it did not read.
+const LIMIT = 60000;
+
 export const scaled = (n, least = 1) => Math.max(least, Math.round(n * SCALE));
 
 export const sleep = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
 
 /** The promise's outcome, or an error that says what did not come within `ms` (times SLOW). */
-export function within(promise, what, ms = 15000) {
+export function within(promise, what, ms = LIMIT) {
   let timer;
   const limit = new Promise((_, reject) => {
     timer = setTimeout(() => reject(new Error(`timed out: ${what}`)), ms * SLOW);
@@ -19,7 +23,7 @@ export function within(promise, what, ms = 15000) {
 }
 
 /** Asks again and again until `question` answers something true, and returns that. */
-export async function until(question, what, ms = 15000) {
+export async function until(question, what, ms = LIMIT) {
   const end = Date.now() + ms * SLOW;
   for (let pause = 2; ; pause = Math.min(pause * 2, 50)) {
     const answer = await question();
@@ -28,6 +32,19 @@ export async function until(question, what, ms = 15000) {
     await sleep(pause);
   }
 }
+
+/** Tries assertions again and again until they hold, and returns what `check` returns; or fails as they
+ *  failed last. */
+export async function eventually(check, ms) {
+  let failure;
+  let outcome;
+  await until(() => check().then((value) => (outcome = { value }), (error) => (failure = error, false)), '', ms)
+    .catch(() => { throw failure; });
+  return outcome.value;
+}
+
+/** Bytes of a frame from the engine. */
+export const frameBytes = (size) => size + (size < 126 ? 2 : size < 65536 ? 4 : 10);
 
 /** That two payloads are equal, with a message of bearable length where they are not. */
 export function same(actual, expected, what = 'the payload') {
@@ -54,7 +71,7 @@ export class Mailbox {
     for (const waiter of this.#waiting.splice(0)) waiter.reject(error);
   }
 
-  take(what = 'an item', ms = 15000) {
+  take(what = 'an item', ms = LIMIT) {
     if (this.#items.length) return Promise.resolve(this.#items.shift());
     if (this.#failure) return Promise.reject(this.#failure);
     const coming = new Promise((resolve, reject) => this.#waiting.push({ resolve, reject }));
