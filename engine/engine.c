@@ -275,6 +275,7 @@ static int init_world(struct engine *engine, char error[ENGINE_ERROR_MAX])
     world->assets = engine->demo;
     world->asset_count = DEMO_ASSETS;
     if (getrandom(&world->hash_key, sizeof(world->hash_key), 0) < 0 ||
+        getrandom(&world->client_key, sizeof(world->client_key), 0) < 0 ||
         getrandom(&world->seed, sizeof(world->seed), 0) < 0)
         return ERR_SYS;
     if (resolve(engine->config.clients, &world->clients, &world->clients_bytes, error) ||

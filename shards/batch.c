@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "shards/presence.h"
 #include "shards/settings.h"
 
 struct batch *batch_new(uint32_t source, uint32_t capacity)
@@ -79,7 +80,7 @@ void batch_discard(struct batch *batch)
         else if (record->type == RECORD_HISTORY_ANSWER)
             history_range_unref(((struct record_history_answer *)record)->range);
         else if (record->type == RECORD_PRESENCE_ANSWER)
-            free(((struct record_presence_answer *)record)->list);
+            presence_list_unref(((struct record_presence_answer *)record)->list);
         else if (record->type == RECORD_SETTINGS)
             settings_unref(((struct record_settings *)record)->settings);
     }

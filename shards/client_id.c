@@ -8,15 +8,15 @@ static uint64_t mix(uint64_t z)
     return z ^ (z >> 31);
 }
 
-void client_id_write(char text[CLIENT_ID_BYTES], uint64_t seed, uint32_t shard,
+void client_id_write(char text[CLIENT_ID_BYTES], uint64_t client_key, uint32_t shard,
                      struct slot_ref connection)
 {
     /* Each half is a permutation of what tells connections of one shard apart, so no two are the
      * same there; the shard goes into both, and two shards would have to meet in 122 bits. */
     uint64_t key = (uint64_t)connection.generation << 32 | connection.slot;
-    uint64_t halves[2] = {mix(mix(key ^ seed) + shard), 0};
+    uint64_t halves[2] = {mix(mix(key ^ client_key) + shard), 0};
 
-    halves[1] = mix(mix(halves[0] + seed) ^ key);
+    halves[1] = mix(mix(halves[0] + client_key) ^ key);
     /* Version 4 and variant 1, as those who parse UUIDs want them (RFC 9562 section 5.4). */
     halves[0] = (halves[0] & ~0xf000ull) | 0x4000;
     halves[1] = (halves[1] & ~(3ull << 62)) | 2ull << 62;

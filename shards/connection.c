@@ -36,6 +36,7 @@ void connection_table_free(struct connection_table *table)
     slot_table_free(&table->slots);
     slot_list_free(&table->doomed);
     slot_list_free(&table->resumed);
+    slot_list_free(&table->answered);
     slot_list_free(&table->overrun);
     slot_list_free(&table->missed);
     slot_list_free(&table->paused);
@@ -190,16 +191,6 @@ static void leave_all(struct connection *connection, enum drop_reason drop)
     replay_end(connection);
 }
 
-/* What a client had sent does not matter any more, but its close frame does. */
-static void listen_for_close(struct connection *connection)
-{
-    if (!connection->reading_paused)
-        return;
-    reader_free(connection);
-    connection->reading_paused = false;
-    lws_adapter_pause_reading(connection, false);
-}
-
 void connection_close(struct connection *connection, uint16_t code, const char *reason,
                       enum close_reason end, enum drop_reason drop)
 {
@@ -210,8 +201,8 @@ void connection_close(struct connection *connection, uint16_t code, const char *
     if (connection->state == CONNECTION_DEAD)
         return;
     leave_all(connection, drop);
-    listen_for_close(connection);
     send_close(connection, code, reason);
+    reader_listen_for_close(connection);
 }
 
 bool connection_finish(struct connection *connection, uint16_t code, const char *reason,
@@ -226,7 +217,6 @@ bool connection_finish(struct connection *connection, uint16_t code, const char 
     if (connection->state != CONNECTION_OPEN)
         return false;
     count_end(connection, end);
-    listen_for_close(connection);
     for (unsigned i = 0; i < connection->member_count; i++)
         member_finish(&connection->members[i]);
     connection->state = CONNECTION_FINISHING;
@@ -235,6 +225,7 @@ bool connection_finish(struct connection *connection, uint16_t code, const char 
     wheel_add(&connection->shard->wheel, &connection->deadline, connection->pong_ticks);
     if (!connection->blocked)
         connection_flush(connection);
+    reader_listen_for_close(connection);
     return true;
 }
 
@@ -398,32 +389,38 @@ static bool can_go_on(const struct connection *connection)
            (connection->state == CONNECTION_OPEN || connection->state == CONNECTION_FINISHING);
 }
 
-/* Goes on with those that are behind and may go on, until something else must have its turn. */
-static void flush_resumed(struct shard *shard)
+static void resume(struct connection *connection)
 {
-    struct connection_table *table = &shard->connections;
+    if (connection->writable || can_go_on(connection))
+        connection_flush(connection);
+}
+
+/* Each of the list has its turn, until something else must have its own. */
+static void take_turns(struct shard *shard, struct slot_list *listed,
+                       void (*turn)(struct connection *connection))
+{
     struct slot_list list;
     uint32_t i = 0;
 
-    if (!table->resumed.count)
+    if (!listed->count)
         return;
-    list = slot_list_take(&table->resumed);
+    list = slot_list_take(listed);
     shard_slice_begins(shard);
     while (i < list.count) {
-        struct connection *connection = slot_table_get(&table->slots, list.refs[i++]);
+        struct connection *connection = slot_table_get(&shard->connections.slots, list.refs[i++]);
 
-        if (connection && (connection->writable || can_go_on(connection)))
-            connection_flush(connection);
+        if (connection)
+            turn(connection);
         if (shard_must_make_way(shard))
             break;
     }
     /* The rest comes first next time, before those that were listed meanwhile. */
     list.count -= i;
     memmove(list.refs, list.refs + i, list.count * sizeof(list.refs[0]));
-    for (i = 0; i < table->resumed.count; i++)
-        slot_list_add(&list, table->resumed.refs[i]);
-    slot_list_free(&table->resumed);
-    table->resumed = list;
+    for (i = 0; i < listed->count; i++)
+        slot_list_add(&list, listed->refs[i]);
+    slot_list_free(listed);
+    *listed = list;
     if (list.count)
         shard_again(shard);
 }
@@ -447,7 +444,8 @@ void connection_turn(struct shard *shard)
     /* First, since nothing may follow what they would miss. */
     close_listed(shard, &table->missed, 3010, "insufficient state", CLOSE_INSUFFICIENT_STATE,
                  DROP_CLOSED);
-    flush_resumed(shard);
+    take_turns(shard, &table->resumed, resume);
+    take_turns(shard, &table->answered, sdk_session_turn);
     close_listed(shard, &table->overrun, 3008, "slow", CLOSE_SLOW, DROP_SLOW);
     if (connection_can_go_on(shard)) {
         struct slot_list paused = slot_list_take(&table->paused);

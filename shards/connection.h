@@ -68,8 +68,8 @@ struct connection {
     int fd;
     struct slot_ref ref;
     struct member *members; /* allocated, member_count of them */
-    uint16_t member_count;  /* those of a Centrifuge client come and go: some may be NONE */
-    uint16_t joins_open;    /* homes that have not answered */
+    uint32_t member_count;  /* those of a Centrifuge client come and go: some may be NONE */
+    uint32_t joins_open;    /* homes that have not answered */
     uint8_t state;          /* enum connection_state */
     uint8_t end_reason;     /* enum close_reason, once it is known */
     bool blocked : 1;       /* the socket takes no more; a writable event has been asked for */
@@ -105,11 +105,12 @@ struct position {
 /* A shard's connections. */
 struct connection_table {
     struct slot_table slots;
-    struct slot_list doomed;  /* to be destroyed */
-    struct slot_list resumed; /* have a lag, and a socket that may take it: their turn comes */
-    struct slot_list overrun; /* past their backlog: to be closed as slow */
-    struct slot_list missed;  /* would miss a message that they have a position for: likewise */
-    struct slot_list paused;  /* their frames wait until commands need not wait */
+    struct slot_list doomed;   /* to be destroyed */
+    struct slot_list resumed;  /* have a lag, and a socket that may take it: their turn comes */
+    struct slot_list answered; /* sessions that can go on: their turn comes */
+    struct slot_list overrun;  /* past their backlog: to be closed as slow */
+    struct slot_list missed;   /* would miss a message that they have a position for: likewise */
+    struct slot_list paused;   /* their frames wait until commands need not wait */
 };
 
 void connection_table_init(struct connection_table *table);

@@ -35,7 +35,7 @@ static int grow(struct connection *connection)
     connection->members = members;
     moved(connection, old);
     free(old);
-    connection->member_count = (uint16_t)room;
+    connection->member_count = room;
     for (unsigned i = count; i < room; i++)
         members[i].connection = connection;
     return 0;
@@ -83,6 +83,6 @@ struct payload *connection_payload(const struct connection *connection, enum pay
     char id[CLIENT_ID_BYTES];
     struct publisher publisher = {{id, sizeof(id)}, connection_user(connection)};
 
-    client_id_write(id, shard->world->seed, shard->index, connection->ref);
+    client_id_write(id, shard->world->client_key, shard->index, connection->ref);
     return payload_new_published(kind, (uint32_t)bytes, &publisher);
 }

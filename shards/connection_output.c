@@ -11,6 +11,7 @@
 
 #include "shards/group_flush.h"
 #include "shards/lws_adapter.h"
+#include "shards/sdk_session.h"
 #include "shards/replay.h"
 #include "shards/shard.h"
 
@@ -233,8 +234,10 @@ static bool member_send(struct member *member, enum log_kind kind, bool frame_on
         else if (end - at > WRITE_BYTES)
             end = at + WRITE_BYTES;
         if (at == end) {
-            if (!frame_only)
+            if (!frame_only) {
                 member_caught_up(member, kind);
+                member_finished(member);
+            }
             return true;
         }
         if (!*share) {
@@ -284,6 +287,8 @@ void connection_flush(struct connection *connection)
         return;
     if (!replay_send(connection, true, &share) || !output_flush(connection))
         return;
+    if (connection->sdk)
+        sdk_session_unclogged(connection);
     if (connection->state == CONNECTION_OPEN || connection->state == CONNECTION_FINISHING) {
         if (!replay_send(connection, false, &share) || !lags_flush(connection, &share))
             return;

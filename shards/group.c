@@ -243,6 +243,26 @@ static void member_forget(struct member *member)
     member->group = NULL;
 }
 
+/* Tells the home who a member is that it has counted in without asking that. */
+static void send_present(struct shard *shard, const struct member *member)
+{
+    const struct named *name = &member->group->named;
+    struct name_view user = connection_user(member->connection);
+    struct record_present *present =
+        outbox_add(shard->outbox, shard_home(shard, name->hash), OUTBOX_NORMAL, RECORD_PRESENT,
+                   sizeof(*present), name, user.size, 0);
+
+    present->connection = member->connection->ref;
+    present->user_bytes = (uint16_t)user.size;
+    if (user.size)
+        memcpy(present->name + name->size, user.bytes, user.size);
+}
+
+static bool presence_is_on(const struct group *group)
+{
+    return group->settings->presence && group->category != GROUP_ALL;
+}
+
 void group_joined(struct group_table *groups, const struct record_joined *joined)
 {
     struct shard *shard = groups->shard;
@@ -274,6 +294,8 @@ void group_joined(struct group_table *groups, const struct record_joined *joined
         connection_doom(connection, CLOSE_LOST);
         member = NULL;
     }
+    if (member && last && joined->outcome == JOIN_OK && !joined->present && presence_is_on(group))
+        send_present(shard, member); /* presence has been turned on meanwhile */
     if (member && last)
         connection_joined(connection, joined);
     if (last)
@@ -389,6 +411,12 @@ void member_finish(struct member *member)
         member_end(member);
 }
 
+void member_finished(struct member *member)
+{
+    if (member->state == MEMBER_LEAVING && !member->lags[LOG_CRITICAL] && !member->lags[LOG_NORMAL])
+        member_end(member);
+}
+
 void member_drop_lags(struct member *member, enum drop_reason reason)
 {
     if (member->state != MEMBER_LEAVING)
@@ -435,25 +463,6 @@ uint64_t group_close(struct group_table *groups, const struct record_close *clos
     return closed;
 }
 
-/* Presence is on from now on: tells the home who is there. */
-static void send_present(struct group_table *groups, const struct group *group)
-{
-    struct shard *shard = groups->shard;
-
-    for (uint32_t i = 0; i < group->count; i++) {
-        const struct connection *connection = group->entries[i].member->connection;
-        struct name_view user = connection_user(connection);
-        struct record_present *present =
-            outbox_add(shard->outbox, shard_home(shard, group->named.hash), OUTBOX_NORMAL,
-                       RECORD_PRESENT, sizeof(*present), &group->named, user.size, 0);
-
-        present->connection = connection->ref;
-        present->user_bytes = (uint16_t)user.size;
-        if (user.size)
-            memcpy(present->name + group->named.size, user.bytes, user.size);
-    }
-}
-
 void group_table_settings(struct group_table *groups)
 {
     const struct settings *settings = groups->shard->settings;
@@ -468,9 +477,11 @@ void group_table_settings(struct group_table *groups)
             settings_namespace(settings, thing->name, thing->size);
 
         for (struct group *group = (struct group *)thing; group; group = group->next_form) {
-            if (own->presence && !group->settings->presence && group->category != GROUP_ALL)
-                send_present(groups, group);
+            bool was_on = presence_is_on(group);
+
             group->settings = own;
+            for (uint32_t i = 0; presence_is_on(group) && !was_on && i < group->count; i++)
+                send_present(groups->shard, group->entries[i].member);
             if (group->category != GROUP_USER && group->category != GROUP_ALL)
                 counter_add(&counters->namespace_members[own - settings->namespaces],
                             group->joined);

@@ -185,6 +185,9 @@ void member_leave(struct member *member, enum drop_reason reason);
 /* The member leaves, but its lags stay until what they hold is sent. */
 void member_finish(struct member *member);
 
+/* A member that is LEAVING and has got everything is gone: its group may be forgotten. */
+void member_finished(struct member *member);
+
 /* Drops the lags of a member that is LEAVING. */
 void member_drop_lags(struct member *member, enum drop_reason reason);
 

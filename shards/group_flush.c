@@ -209,7 +209,7 @@ static void form_notice(struct group_table *groups, struct group *group,
     enum sdk_format format = form_format(group->form);
     struct payload *push;
 
-    client_id_write(id, groups->shard->world->seed, notice->shard, notice->connection);
+    client_id_write(id, groups->shard->world->client_key, notice->shard, notice->connection);
     push = notice->left ? sdk_push_leave(format, channel, &client)
                         : sdk_push_join(format, channel, &client);
     /* Out of memory: nobody waits for a notice. */

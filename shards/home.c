@@ -275,6 +275,7 @@ static struct record_joined *send_joined(struct home *home, uint32_t to,
     joined->by = (uint8_t)by;
     joined->outcome = (uint8_t)outcome;
     joined->joins = join->joins;
+    joined->present = group && group->presence;
     joined->has_history = got->has_history;
     joined->recovered = got->recovered;
     joined->epoch = group ? group->epoch : EPOCH_NONE;

@@ -15,10 +15,11 @@ static bool keeps_presence(const struct home_group *group)
 static int add(struct home *home, struct home_group *group, uint32_t source,
                struct slot_ref connection, struct name_view user)
 {
+    const struct world *world = home->shard->world;
     struct presence_client client = {source, connection};
 
     if (!group->presence)
-        group->presence = presence_new(home->shard->world->seed);
+        group->presence = presence_new(world->hash_key, world->client_key);
     return group->presence ? presence_add(group->presence, &client, user) : ERR_NOMEM;
 }
 
@@ -52,7 +53,7 @@ void home_presence_joined(struct home *home, const struct home_group *group, uin
 {
     struct presence_client client = {source, connection};
 
-    if (group->presence)
+    if (group->presence && keeps_presence(group))
         tell(home, group, &client, user, false);
 }
 
@@ -107,15 +108,16 @@ void home_presence(struct home *home, uint32_t source, const struct record_prese
 {
     struct named name = record_name(question, question->name);
     const struct home_group *group = home_find(home, &name);
-    const struct presence *presence = group ? group->presence : NULL;
+    struct presence *presence = group ? group->presence : NULL;
+    struct presence_list *list = presence && !question->counts ? presence_list(presence) : NULL;
     struct record_presence_answer *answer =
         outbox_add(home->shard->outbox, source, OUTBOX_ANSWERS, RECORD_PRESENCE_ANSWER,
-                   sizeof(*answer), NULL, 0, 0);
+                   sizeof(*answer), NULL, 0, list ? (uint32_t)list->bytes : 0);
 
     answer->connection = question->connection;
     answer->number = question->number;
     answer->clients = presence ? presence_clients(presence) : 0;
     answer->users = presence ? presence_users(presence) : 0;
-    answer->list = presence && !question->counts ? presence_list(presence) : NULL;
+    answer->list = list;
     answer->failed = presence && !question->counts && !answer->list;
 }

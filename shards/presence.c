@@ -21,16 +21,19 @@ struct presence_member {
 };
 
 struct presence {
-    uint64_t seed;
+    uint64_t hash_key, client_key;
     struct table members, users;
+    struct presence_list *list; /* as it is now, if anybody has asked; one reference */
 };
 
-struct presence *presence_new(uint64_t seed)
+struct presence *presence_new(uint64_t hash_key, uint64_t client_key)
 {
     struct presence *presence = calloc(1, sizeof(*presence));
 
-    if (presence)
-        presence->seed = seed;
+    if (!presence)
+        return NULL;
+    presence->hash_key = hash_key;
+    presence->client_key = client_key;
     return presence;
 }
 
@@ -48,6 +51,7 @@ void presence_free(struct presence *presence)
 {
     if (!presence)
         return;
+    presence_list_unref(presence->list);
     free_all(&presence->members);
     free_all(&presence->users);
     free(presence);
@@ -55,7 +59,7 @@ void presence_free(struct presence *presence)
 
 static uint64_t hash_bytes(const struct presence *presence, const void *bytes, size_t size)
 {
-    return group_name_hash(bytes, size, presence->seed);
+    return group_name_hash(bytes, size, presence->hash_key);
 }
 
 static struct presence_member *find(const struct presence *presence,
@@ -94,6 +98,12 @@ static void user_release(struct presence *presence, struct presence_user *user)
     free(user);
 }
 
+static void changed(struct presence *presence)
+{
+    presence_list_unref(presence->list);
+    presence->list = NULL;
+}
+
 int presence_add(struct presence *presence, const struct presence_client *client,
                  struct name_view name)
 {
@@ -116,6 +126,7 @@ int presence_add(struct presence *presence, const struct presence_client *client
         return ERR_NOMEM;
     }
     user->clients++;
+    changed(presence);
     return 0;
 }
 
@@ -129,6 +140,7 @@ bool presence_remove(struct presence *presence, const struct presence_client *cl
         return false;
     struct presence_user *user = member->user;
     table_remove(&presence->members, &member->named);
+    changed(presence);
     free(member);
     if (leaving)
         leaving(context, (struct name_view){user->name, user->named.size});
@@ -158,22 +170,26 @@ static size_t list_bytes(const struct presence *presence)
     return bytes;
 }
 
-struct presence_list *presence_list(const struct presence *presence)
+static struct presence_list *list_new(const struct presence *presence)
 {
     size_t count = presence->members.count, at = 0;
-    struct presence_list *list =
-        malloc(sizeof(*list) + count * sizeof(list->clients[0]) + list_bytes(presence));
+    size_t bytes =
+        sizeof(struct presence_list) + count * sizeof(struct publisher) + list_bytes(presence);
+    struct presence_list *list = malloc(bytes);
     struct named *thing;
 
     if (!list)
         return NULL;
+    atomic_init(&list->refs, 1);
     list->count = 0;
+    list->bytes = bytes;
     char *text = (char *)&list->clients[count];
     while ((thing = table_each(&presence->members, &at))) {
         const struct presence_member *member = (struct presence_member *)thing;
         struct publisher *client = &list->clients[list->count++];
 
-        client_id_write(text, presence->seed, member->client.shard, member->client.connection);
+        client_id_write(text, presence->client_key, member->client.shard,
+                        member->client.connection);
         client->client = (struct name_view){text, CLIENT_ID_BYTES};
         text += CLIENT_ID_BYTES;
         client->user = (struct name_view){text, member->user->named.size};
@@ -181,4 +197,21 @@ struct presence_list *presence_list(const struct presence *presence)
         text += client->user.size;
     }
     return list;
+}
+
+struct presence_list *presence_list(struct presence *presence)
+{
+    if (!presence->list)
+        presence->list = list_new(presence);
+    if (presence->list)
+        atomic_fetch_add_explicit(&presence->list->refs, 1, memory_order_relaxed);
+    return presence->list;
+}
+
+void presence_list_unref(struct presence_list *list)
+{
+    /* Release orders this holder's reads before the free; the acquire of the last is its partner.
+     */
+    if (list && atomic_fetch_sub_explicit(&list->refs, 1, memory_order_acq_rel) == 1)
+        free(list);
 }

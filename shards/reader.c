@@ -288,16 +288,11 @@ void reader_frames(struct connection *connection, uint8_t *bytes, size_t size)
         reader_free(connection);
 }
 
-void reader_resume(struct connection *connection)
+/* Works through what had been kept, and reads on. */
+static void read_on(struct connection *connection)
 {
     struct reader *reader = connection->reader;
 
-    if (!connection->reading_paused)
-        return;
-    if (connection->sdk && sdk_session_busy(connection)) {
-        sdk_session_go_on(connection); /* comes back when it is done */
-        return;
-    }
     connection->reading_paused = false;
     if (reader && reader->stash) {
         uint8_t *bytes = reader->stash;
@@ -310,4 +305,20 @@ void reader_resume(struct connection *connection)
     }
     if (!connection->reading_paused && connection->state != CONNECTION_DEAD)
         lws_adapter_pause_reading(connection, false);
+}
+
+void reader_resume(struct connection *connection)
+{
+    if (!connection->reading_paused)
+        return;
+    if (connection->sdk && sdk_session_busy(connection))
+        sdk_session_go_on(connection); /* comes back when it is done */
+    else
+        read_on(connection);
+}
+
+void reader_listen_for_close(struct connection *connection)
+{
+    if (connection->reading_paused && connection->state != CONNECTION_DEAD)
+        read_on(connection);
 }

@@ -35,6 +35,10 @@ void reader_pause(struct connection *connection);
  * reads on. */
 void reader_resume(struct connection *connection);
 
+/* The connection is ending: what its client has sent does not matter any more, but its close frame
+ * does. */
+void reader_listen_for_close(struct connection *connection);
+
 void reader_free(struct connection *connection);
 
 #endif

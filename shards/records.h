@@ -143,6 +143,7 @@ struct record_joined {
     uint8_t by;      /* enum joined_by */
     uint8_t outcome; /* enum join_outcome */
     bool joins;      /* as in the join */
+    bool present;    /* the home knows who it is: presence is on there */
     bool has_history;
     bool recovered; /* what was wanted is in `range`: everything up to `offset` */
     uint64_t epoch;
@@ -238,7 +239,7 @@ struct record_presence_answer {
     uint32_t number;
     uint32_t clients, users;
     bool failed;                /* out of memory */
-    struct presence_list *list; /* the receiver's from now on; NULL: nobody, or counts */
+    struct presence_list *list; /* one reference; NULL: nobody, or counts */
 };
 
 struct record_disconnect {

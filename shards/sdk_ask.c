@@ -140,16 +140,22 @@ static int reply_presence(struct connection *connection,
                               answer->list ? answer->list->count : 0);
 }
 
+void sdk_presence_answered(struct connection *connection,
+                           const struct record_presence_answer *answer)
+{
+    sdk_flush(connection); /* a long answer goes alone */
+    sdk_check(connection, reply_presence(connection, answer));
+    sdk_flush(connection);
+}
+
 void sdk_session_presence(struct shard *shard, const struct record_presence_answer *answer)
 {
     struct connection *connection = sdk_asker(shard, answer->connection, answer->number);
 
-    if (connection) {
-        sdk_flush(connection); /* a long answer goes alone */
-        sdk_check(connection, reply_presence(connection, answer));
-        sdk_command_done(connection);
-    }
-    free(answer->list);
+    if (connection)
+        sdk_keep_answer(connection, &answer->head);
+    else
+        presence_list_unref(answer->list);
 }
 
 static int history_refusal(const struct connection *connection, const struct sdk_command *command)
@@ -227,6 +233,16 @@ static int reply_history(struct connection *connection, const struct record_hist
     return error;
 }
 
+void sdk_history_answered(struct connection *connection, const struct record_history_answer *answer)
+{
+    sdk_flush(connection); /* a long answer goes alone */
+    if (answer->outcome == HISTORY_OTHER_EPOCH)
+        sdk_error(connection, &connection->sdk->work->command, SDK_ERROR_UNRECOVERABLE);
+    else
+        sdk_check(connection, reply_history(connection, answer));
+    sdk_flush(connection);
+}
+
 void sdk_session_history(struct shard *shard, const struct record_history_answer *answer)
 {
     struct connection *connection =
@@ -234,10 +250,7 @@ void sdk_session_history(struct shard *shard, const struct record_history_answer
 
     if (!connection)
         return;
-    sdk_flush(connection); /* a long answer goes alone */
-    if (answer->outcome == HISTORY_OTHER_EPOCH)
-        sdk_error(connection, &connection->sdk->work->command, SDK_ERROR_UNRECOVERABLE);
-    else
-        sdk_check(connection, reply_history(connection, answer));
-    sdk_command_done(connection);
+    if (answer->range)
+        history_range_ref(answer->range);
+    sdk_keep_answer(connection, &answer->head);
 }

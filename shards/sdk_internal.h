@@ -28,6 +28,7 @@ struct sdk_start {
 
 struct sdk_session {
     uint8_t format;           /* enum sdk_format */
+    bool listed;              /* in the shard's list of sessions that can go on */
     bool waiting;             /* the command under way waits for an answer */
     bool refused;             /* a home has refused a server-side subscription */
     uint32_t number;          /* of that answer: every question has one more */
@@ -35,6 +36,7 @@ struct sdk_session {
     char *user;               /* NUL-ended; "": nobody; allocated */
     struct sdk_work *work;    /* NULL: idle */
     struct sdk_start *starts; /* while the connect waits: of SDK_SERVER_SUBS members */
+    struct record *answer;    /* that has come, a copy, for its next turn; NULL: none */
     struct buffer out;        /* replies, to be sent as one message */
 };
 
@@ -48,8 +50,27 @@ enum sdk_outcome {
 /* Sends what replies there are. */
 void sdk_flush(struct connection *connection);
 
-/* The command under way has been answered: goes on with the next one. */
+/* The command under way has been answered: goes on with the next one when its turn comes. */
 void sdk_command_done(struct connection *connection);
+
+/* Keeps a home's answer, with the references that it holds, for the session's next turn: answers
+ * can be long, and many may come at once. */
+void sdk_keep_answer(struct connection *connection, const struct record *answer);
+void sdk_answer_free(struct record *answer); /* NULL: nothing */
+
+/* It has been answered: goes on in its turn. */
+void sdk_list(struct connection *connection);
+
+/* Takes the answers that have been kept. */
+void sdk_connected(struct connection *connection);
+void sdk_subscribed(struct connection *connection, const struct record_joined *joined);
+void sdk_history_answered(struct connection *connection,
+                          const struct record_history_answer *answer);
+void sdk_presence_answered(struct connection *connection,
+                           const struct record_presence_answer *answer);
+
+/* Leaves out what has not been carried out of the message under way. */
+void sdk_drop_work(struct sdk_session *session);
 
 /* Notes what an encoder said: out of memory ends the connection. */
 void sdk_check(struct connection *connection, int error);

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "shards/history_range.h"
+#include "shards/presence.h"
 #include "shards/reader.h"
 #include "shards/sdk_internal.h"
 #include "shards/shard.h"
@@ -36,7 +37,7 @@ void sdk_session_begin(struct connection *connection, enum sdk_format format, co
               GREETING_SECONDS * WHEEL_PER_SECOND);
 }
 
-static void work_free(struct sdk_session *session)
+void sdk_drop_work(struct sdk_session *session)
 {
     if (session->work)
         free(session->work->bytes);
@@ -53,7 +54,8 @@ void sdk_session_free(struct connection *connection)
     for (unsigned i = 0; session->starts && i < SDK_SERVER_SUBS; i++)
         history_range_unref(session->starts[i].range);
     free(session->starts);
-    work_free(session);
+    sdk_drop_work(session);
+    sdk_answer_free(session->answer);
     buffer_free(&session->out);
     free(session->user);
     free(session);
@@ -185,7 +187,7 @@ static void take_commands(struct connection *connection)
         int got = sdk_commands_next(&session->work->commands, command);
 
         if (got == 0) {
-            work_free(session);
+            sdk_drop_work(session);
         } else if (got < 0) {
             sdk_close(connection, SDK_CLOSE_BAD_REQUEST);
         } else {
@@ -209,10 +211,87 @@ void sdk_session_go_on(struct connection *connection)
         reader_resume(connection);
 }
 
+/* Turns: a session goes on with its commands in one, so that a message full of them, or many who
+ * come back at once, do not keep the shard from everything else. */
+
+void sdk_list(struct connection *connection)
+{
+    if (connection->sdk->listed)
+        return;
+    connection->sdk->listed = true;
+    slot_list_add(&connection->shard->connections.answered, connection->ref);
+}
+
 void sdk_command_done(struct connection *connection)
 {
     connection->sdk->waiting = false;
-    sdk_session_go_on(connection);
+    sdk_list(connection);
+}
+
+/* Gives back what an answer holds. */
+static void give_back(const struct record *answer)
+{
+    if (answer->type == RECORD_JOINED)
+        history_range_unref(((const struct record_joined *)answer)->range);
+    else if (answer->type == RECORD_HISTORY_ANSWER)
+        history_range_unref(((const struct record_history_answer *)answer)->range);
+    else if (answer->type == RECORD_PRESENCE_ANSWER)
+        presence_list_unref(((const struct record_presence_answer *)answer)->list);
+}
+
+void sdk_answer_free(struct record *answer)
+{
+    if (answer)
+        give_back(answer);
+    free(answer);
+}
+
+void sdk_keep_answer(struct connection *connection, const struct record *answer)
+{
+    struct record *copy = malloc(answer->size);
+
+    if (!copy) {
+        give_back(answer);
+        connection_doom(connection, CLOSE_LOST);
+        return;
+    }
+    memcpy(copy, answer, answer->size);
+    connection->sdk->answer = copy;
+    sdk_list(connection);
+}
+
+static void take_answer(struct connection *connection)
+{
+    struct record *answer = connection->sdk->answer;
+
+    connection->sdk->answer = NULL;
+    if (answer->type == RECORD_JOINED)
+        sdk_subscribed(connection, (struct record_joined *)answer);
+    else if (answer->type == RECORD_HISTORY_ANSWER)
+        sdk_history_answered(connection, (struct record_history_answer *)answer);
+    else if (answer->type == RECORD_PRESENCE_ANSWER)
+        sdk_presence_answered(connection, (struct record_presence_answer *)answer);
+    sdk_answer_free(answer);
+    connection->sdk->waiting = false;
+}
+
+void sdk_session_turn(struct connection *connection)
+{
+    struct sdk_session *session = connection->sdk;
+
+    session->listed = false;
+    if (connection->state == CONNECTION_JOINING && !connection->joins_open)
+        sdk_connected(connection);
+    else if (connection->state == CONNECTION_OPEN && session->answer)
+        take_answer(connection);
+    if (connection->state == CONNECTION_OPEN || connection->state == CONNECTION_GREETING)
+        sdk_session_go_on(connection);
+}
+
+void sdk_session_unclogged(struct connection *connection)
+{
+    if (can_work(connection))
+        sdk_list(connection);
 }
 
 void sdk_session_message(struct connection *connection, enum frame_opcode opcode, uint8_t *bytes,
@@ -266,6 +345,8 @@ void sdk_session_due(struct connection *connection)
 {
     if (connection->state == CONNECTION_GREETING)
         sdk_close(connection, SDK_CLOSE_STALE);
+    else if (connection->pinged && connection->sdk->waiting) /* its pong may wait unread */
+        wheel_add(&connection->shard->wheel, &connection->deadline, connection->pong_ticks);
     else if (connection->pinged)
         sdk_close(connection, SDK_CLOSE_NO_PONG);
     else

@@ -31,6 +31,12 @@ bool sdk_session_busy(const struct connection *connection);
 /* Goes on with them, if nothing keeps them any more. */
 void sdk_session_go_on(struct connection *connection);
 
+/* What it had to send is sent: goes on in its turn, if that is what it waited for. */
+void sdk_session_unclogged(struct connection *connection);
+
+/* It has its turn: takes the answer that has come, and goes on. */
+void sdk_session_turn(struct connection *connection);
+
 /* A home's answers. The connection may be gone by now. */
 void sdk_session_joined(struct connection *connection, const struct record_joined *joined);
 void sdk_session_published(struct shard *shard, const struct record_answer *answer);

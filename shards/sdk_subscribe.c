@@ -164,6 +164,7 @@ static void connect_refused(struct connection *connection)
         member_leave(&connection->members[i], DROP_CLOSED);
     connection->state = CONNECTION_GREETING;
     sdk_error(connection, &connection->sdk->work->command, SDK_ERROR_GROUP_FULL);
+    sdk_drop_work(connection->sdk); /* what came with it was for a connected client */
 }
 
 static int reply_connected(struct connection *connection)
@@ -185,7 +186,7 @@ static int reply_connected(struct connection *connection)
 
     if (answerable_make(&user, &session->starts[1]))
         return ERR_NOMEM;
-    client_id_write(client, shard->world->seed, shard->index, connection->ref);
+    client_id_write(client, shard->world->client_key, shard->index, connection->ref);
     subs[0] = (struct sdk_server_sub){.channel = {GROUP_EVERYONE, GROUP_EVERYONE_BYTES}};
     subs[1] =
         (struct sdk_server_sub){{name, (uint32_t)user_group(session, name)}, user.subscription};
@@ -226,8 +227,15 @@ static void connect_joined(struct connection *connection, const struct record_jo
                                                  ? CONNECTION_GROUP_FULL
                                                  : CONNECTION_OVERLOADED);
     }
-    if (--connection->joins_open)
-        return;
+    if (!--connection->joins_open)
+        sdk_list(connection);
+}
+
+void sdk_connected(struct connection *connection)
+{
+    struct sdk_session *session = connection->sdk;
+
+    session->waiting = false;
     if (session->refused) {
         session->refused = false;
         connect_refused(connection);
@@ -240,7 +248,6 @@ static void connect_joined(struct connection *connection, const struct record_jo
         release(connection);
     }
     starts_free(session);
-    sdk_command_done(connection);
 }
 
 /* Subscribing */
@@ -314,7 +321,7 @@ static enum sdk_error join_error(enum join_outcome outcome)
     return outcome == JOIN_INSUFFICIENT_STATE ? SDK_ERROR_UNRECOVERABLE : SDK_ERROR_GROUP_FULL;
 }
 
-static void subscribe_joined(struct connection *connection, const struct record_joined *joined)
+void sdk_subscribed(struct connection *connection, const struct record_joined *joined)
 {
     const struct sdk_command *command = &connection->sdk->work->command;
     struct member *member = &connection->members[joined->member];
@@ -335,15 +342,18 @@ static void subscribe_joined(struct connection *connection, const struct record_
             release(connection);
         }
     }
-    sdk_command_done(connection);
 }
 
 void sdk_session_joined(struct connection *connection, const struct record_joined *joined)
 {
-    if (connection->state == CONNECTION_JOINING)
+    if (connection->state == CONNECTION_JOINING) {
         connect_joined(connection, joined);
-    else if (connection->state == CONNECTION_OPEN)
-        subscribe_joined(connection, joined);
+    } else if (connection->state == CONNECTION_OPEN) {
+        connection->members[joined->member].positioned = joined->has_history;
+        if (joined->range)
+            history_range_ref(joined->range);
+        sdk_keep_answer(connection, &joined->head);
+    }
 }
 
 enum sdk_outcome sdk_unsubscribe(struct connection *connection, const struct sdk_command *command)

@@ -38,8 +38,9 @@ struct world {
     uint32_t shards;
     struct inbox **inboxes;     /* shards + 1: the last is the main thread's */
     struct counters **counters; /* one block per shard */
-    uint64_t hash_key;
-    uint64_t seed;
+    uint64_t hash_key;          /* of names; nobody else knows it */
+    uint64_t client_key;        /* of clients' ids; likewise, and nothing else depends on it */
+    uint64_t seed;              /* of epochs, which show it */
     const char *version;
     const struct http_asset *assets; /* what browsers may read on the client port */
     uint32_t asset_count;

@@ -14,6 +14,9 @@
 /* So long one kind of work may keep the rest waiting. */
 #define SLICE_NS 250000u
 
+/* After so long a turn ends, whatever else could follow in it. */
+#define TURN_NS 2000000u
+
 void shard_turn_begins(struct shard *shard)
 {
     shard->now_ns = shard_clock(shard);
@@ -273,6 +276,12 @@ static void on_retry(uv_timer_t *timer)
     (void)timer; /* the turn that it makes is all that is wanted */
 }
 
+/* What follows from what follows may go on for ever: timers and heartbeat need the loop. */
+static bool turn_is_long(const struct shard *shard)
+{
+    return shard_clock(shard) - shard->now_ns > TURN_NS;
+}
+
 /* Everything that follows from what the sockets and the inbox brought, until nothing more does, or
  * until something else waits for the shard. */
 static void settle(struct shard *shard)
@@ -284,8 +293,8 @@ static void settle(struct shard *shard)
         outbox_hand_over(shard->outbox); /* others need not wait until all is written here */
         flushed = group_flush_slice(&shard->groups);
         connection_turn(shard);
-    } while (flushed && outbox_has_own(shard->outbox));
-    if (!flushed)
+    } while (flushed && outbox_has_own(shard->outbox) && !turn_is_long(shard));
+    if (!flushed || outbox_has_own(shard->outbox))
         shard_again(shard);
 }
 
