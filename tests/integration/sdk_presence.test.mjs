@@ -141,6 +141,7 @@ for (const shards of [1, 4])
           const wire = await connect('fay', 'seen:g', i % 2 === 0);
           await producer.broadcast('seen:g', `between ${i}`);
           if (i % 3) await wire.ask({ unsubscribe: { channel: 'seen:g' } });
+          if (i % 3) await countsWhen(listener, [3, 3]); // the home has heard of it
           if (i % 3) await producer.broadcast('seen:g', `after ${i}`);
           await wire.leave();
           await countsWhen(listener, [3, 3]);
