@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "bench/load_options.h"
+#include "bench/load_plot.h"
 #include "bench/load_scenario.h"
 
 static const struct scenario *const scenarios[] = {
@@ -64,6 +65,8 @@ static int run_scenario(const struct scenario *scenario, int argc, char **argv)
         options_help(&options, scenario->uses, stdout);
         return 0;
     }
+    if (options.plot && plot_check(options.plot) < 0)
+        return 2;
     setvbuf(stdout, NULL, _IOLBF, 0);
     return scenario->run(&options);
 }

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "bench/load_judge.h"
+#include "bench/load_plot.h"
 #include "bench/load_text.h"
 
 static double per(double value, uint64_t count)
@@ -149,6 +150,20 @@ void report_requirements(const struct requirements *require, const struct figure
     }
 }
 
+static int plot(const struct run *run)
+{
+    const struct options *options = run->options;
+    unsigned parts =
+        (mix_on(&options->priorities) ? PLOT_PRIORITIES : 0) | (options->pid ? PLOT_SERVER : 0);
+    char title[160], members[TEXT_MAX];
+
+    if (!options->plot)
+        return 0;
+    snprintf(title, sizeof(title), "shardcast-load %s: %s members in %u groups", run->scenario,
+             text_count(members, groups_members(run->groups)), run->groups->count);
+    return plot_draw(options->plot, title, parts, &run->progress.timeline);
+}
+
 int report_end(const struct run *run, const struct connect_result *connect,
                const struct measurement *m)
 {
@@ -166,5 +181,5 @@ int report_end(const struct run *run, const struct connect_result *connect,
         report_requirements(&run->options->require, &figures);
         printf("  %s\n", passed ? "passed" : "FAILED");
     }
-    return passed ? 0 : 1;
+    return plot(run) == 0 && passed ? 0 : 1;
 }
