@@ -97,13 +97,19 @@ static bool key_is(const msgpack_object *key, const char *name)
            memcmp(key->via.str.ptr, name, key->via.str.size) == 0;
 }
 
+/* Replayed commands may ask for an answer, and get one when all is well, too. */
 static void explain(const msgpack_object *object, struct answer *answer)
 {
     msgpack_object_str code = {0}, message = {0};
 
+    answer->kind = ANSWER_REFUSED;
+
     for (uint32_t i = 0; object->type == MSGPACK_OBJECT_MAP && i < object->via.map.size; i++) {
         const msgpack_object_kv *pair = &object->via.map.ptr[i];
 
+        if (key_is(&pair->key, "ok") && pair->val.type == MSGPACK_OBJECT_BOOLEAN &&
+            pair->val.via.boolean)
+            answer->kind = ANSWER_FINE;
         if (pair->val.type != MSGPACK_OBJECT_STR)
             continue;
         if (key_is(&pair->key, "error"))
@@ -123,10 +129,8 @@ static int64_t take_answer(const uint8_t *bytes, size_t size, struct answer *ans
 
     msgpack_unpacked_init(&unpacked);
     result = msgpack_unpack_next(&unpacked, (const char *)bytes, size, &used);
-    if (result == MSGPACK_UNPACK_SUCCESS) {
-        answer->kind = ANSWER_REFUSED;
+    if (result == MSGPACK_UNPACK_SUCCESS)
         explain(&unpacked.data, answer);
-    }
     msgpack_unpacked_destroy(&unpacked);
     if (result == MSGPACK_UNPACK_SUCCESS)
         return (int64_t)used;

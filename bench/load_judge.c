@@ -53,7 +53,7 @@ void judge_measurement(struct measurement *m)
 
     if (m->exact && lost > faults->lost)
         faults->lost = lost;
-    m->behind = publish->due && m->schedule.rate > 0 &&
+    m->behind = publish->due && (m->schedule.rate > 0 || m->schedule.recording) &&
                 (publish->sent < publish->due || held_up > m->seconds * HELD_UP_SHARE);
     m->passed = faults_none(faults) && !publish->failed && m->refused == 0 && m->failed == 0 &&
                 (!m->exact || m->delivered == m->expected) &&

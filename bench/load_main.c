@@ -8,9 +8,9 @@
 #include "bench/load_scenario.h"
 
 static const struct scenario *const scenarios[] = {
-    &scenario_fanout,  &scenario_groups,     &scenario_sessions, &scenario_churn,
-    &scenario_mixed,   &scenario_storm,      &scenario_idle,     &scenario_connections,
-    &scenario_recover, &scenario_quickstart,
+    &scenario_fanout, &scenario_groups,  &scenario_sessions,   &scenario_churn,
+    &scenario_mixed,  &scenario_storm,   &scenario_idle,       &scenario_connections,
+    &scenario_replay, &scenario_recover, &scenario_quickstart,
 };
 
 #define SCENARIOS (sizeof(scenarios) / sizeof(scenarios[0]))

@@ -138,6 +138,22 @@ static inline void take_message(struct member *member, struct tally *tally, cons
                     now_ns > stamp.intended_ns ? now_ns - stamp.intended_ns : 0);
 }
 
+/* A data frame of a replay. */
+static void take_expected(struct member *member, struct tally *tally, uint8_t first,
+                          const uint8_t *payload, size_t size, uint64_t now_ns)
+{
+    const struct member_rules *rules = tally->rules;
+    uint64_t due_ns;
+
+    if (!expected_take(rules->expected, &rules->taken[member - rules->members], member->group,
+                       &tally->faults, first, payload, size, &due_ns))
+        return;
+    member->received++;
+    tally->delivered++;
+    tally->bytes += size;
+    latency_add(&tally->latency[MIX_NORMAL], now_ns > due_ns ? now_ns - due_ns : 0);
+}
+
 /* The first frame of a member that asked for it: it is in, and knows what must come next. */
 static void take_hello(struct member *member, struct tally *tally, const uint8_t *text, size_t size,
                        uint64_t now_ns)
@@ -166,6 +182,9 @@ uint64_t member_missing(const struct member *member, const struct member_rules *
 {
     const struct member_more *more = rules->more ? more_of(member, rules) : NULL;
 
+    if (rules->expected)
+        return expected_missing(rules->expected, &rules->taken[member - rules->members],
+                                member->group);
     /* The server has forgotten the group since: nobody knows what must have come. */
     if (rules->positions && more->joined == UINT64_MAX && member->own.next == 0)
         return 0;
@@ -181,6 +200,8 @@ void member_reset(struct member *member, const struct member_rules *rules)
     member->own = member->everyone = (struct stream){0};
     if (rules->more)
         *more_of(member, rules) = (struct member_more){0};
+    if (rules->expected)
+        expected_begin(&rules->taken[member - rules->members]);
 }
 
 bool member_leave(struct member *member)
@@ -419,7 +440,10 @@ int64_t member_take(struct member *member, struct tally *tally, uint8_t *bytes, 
             return -1;
         if (head == 0 || size - at - (size_t)head < length)
             return (int64_t)at;
-        if (frame[0] == dialect_frame(dialect)) {
+        if (tally->rules->expected && member->state == MEMBER_OPEN &&
+            (frame[0] == TEXT_FRAME || frame[0] == BINARY_FRAME)) {
+            take_expected(member, tally, frame[0], frame + head, length, now_ns);
+        } else if (frame[0] == dialect_frame(dialect)) {
             if (!dialect->frame)
                 take_message(member, tally, frame + head, length, now_ns);
             else if (dialect->frame(frame + head, length, sink, &taking) < 0)

@@ -10,6 +10,7 @@
 #include <stdint.h>
 
 #include "bench/load_dialect.h"
+#include "bench/load_expected.h"
 #include "bench/load_hello.h"
 #include "bench/load_latency.h"
 #include "bench/load_mix.h"
@@ -55,8 +56,10 @@ struct member_rules {
     const struct mix *mix;         /* NULL: messages have no priorities */
     uint16_t run;                  /* whose messages are this run's */
     struct member *members;
-    struct member_more *more;   /* NULL: they have no more */
-    struct position *positions; /* by group, where members ask for hello; else NULL */
+    struct member_more *more;        /* NULL: they have no more */
+    struct position *positions;      /* by group, where members ask for hello; else NULL */
+    const struct expected *expected; /* what a replay's members must get; else NULL */
+    struct expected_member *taken;   /* and what each of them has */
 };
 
 /* What a worker counts of its members; those that are slow are counted apart. */

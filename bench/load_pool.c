@@ -51,6 +51,12 @@ static int init_rules(struct worker *worker, const struct pool_config *config)
         if (!rules->more || !rules->positions)
             return -1;
     }
+    if (config->expected) {
+        rules->expected = config->expected;
+        rules->taken = calloc(worker->member_count + 1, sizeof(*rules->taken));
+        if (!rules->taken)
+            return -1;
+    }
     worker->tally.rules = rules;
     return 0;
 }
@@ -80,6 +86,7 @@ static int worker_init(struct worker *worker, struct pool *pool, unsigned index)
 
         member->fd = -1;
         member->group = groups_of_member(groups, number);
+        member_reset(member, &worker->rules);
         member->slow = number - groups->first[member->group] < config->slow;
     }
     return slow_init(worker);
@@ -91,6 +98,7 @@ static void worker_free(struct worker *worker)
     free(worker->buffer);
     free(worker->rules.seen);
     free(worker->rules.more);
+    free(worker->rules.taken);
     free(worker->rules.positions);
     free(worker->slow_tally);
     free(worker->slow.members);

@@ -30,10 +30,11 @@ struct pool_config {
     uint32_t slow_rate;    /* … so many bytes per second */
     bool hello;            /* members ask for their group's position */
     const struct mix *mix; /* priorities of the messages, borrowed; NULL: they have none */
-    unsigned threads;      /* 0: as many as the limit on open files asks for */
-    uint32_t sources;      /* local addresses to connect from; 0: as many as the members need */
-    size_t payload;        /* bytes of the largest message */
-    uint16_t run;          /* a number that its messages carry */
+    const struct expected *expected; /* what members must get of a replay, borrowed; else NULL */
+    unsigned threads;                /* 0: as many as the limit on open files asks for */
+    uint32_t sources; /* local addresses to connect from; 0: as many as the members need */
+    size_t payload;   /* bytes of the largest message */
+    uint16_t run;     /* a number that its messages carry */
 };
 
 typedef void (*pool_job)(struct worker *worker, void *arg);

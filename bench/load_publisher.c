@@ -25,6 +25,8 @@ struct publisher {
     uint8_t *batch;
     size_t batch_size;
 
+    struct recorder *recorder; /* NULL: nothing is written down */
+
     struct schedule schedule;
     struct publish_result result;
     uint64_t base;    /* the pool's progress when the schedule began */
@@ -73,6 +75,7 @@ static size_t encode_next(struct publisher *publisher, uint8_t *out, uint64_t in
                           .run = publisher->pool->config.run,
                           .phase = (uint16_t)schedule->phase,
                           .intended_ns = intended_ns};
+    size_t size;
 
     if (schedule->groups == 0) {
         stamp.sequence = ++publisher->sequence_everyone;
@@ -83,7 +86,10 @@ static size_t encode_next(struct publisher *publisher, uint8_t *out, uint64_t in
             publisher->turn = 0;
         publisher->free_ns = 0;
     }
-    return producer_encode(publisher->producer, out, &stamp);
+    size = producer_encode(publisher->producer, out, &stamp);
+    if (publisher->recorder && schedule->phase == PHASE_MEASURE)
+        recorder_add(publisher->recorder, intended_ns - publisher->result.began_ns, out, size);
+    return size;
 }
 
 /* Waits until `more` messages fit into the window. False: they did not until `deadline`, or the
@@ -216,6 +222,37 @@ static void run_flat_out(struct publisher *publisher)
     }
 }
 
+/* Commands as they were recorded; all that are due go out in one write, up to a batch. */
+static void run_replay(struct publisher *publisher)
+{
+    const struct recording *recording = publisher->schedule.recording;
+    struct expected *expected = publisher->schedule.expected;
+    struct publish_result *result = &publisher->result;
+    size_t next = 0;
+
+    atomic_store_explicit(&expected->began_ns, result->began_ns, memory_order_relaxed);
+    while (next < recording->count) {
+        const struct recording_entry *entry = &recording->entries[next];
+        uint64_t due = result->began_ns + (uint64_t)((double)entry->ns / expected->speed);
+        uint64_t now, batch = 0;
+        size_t size = 0;
+
+        wait_until(due);
+        now = monotonic_ns();
+        latency_add(&result->lag, now - (due > publisher->free_ns ? due : publisher->free_ns));
+        do {
+            memcpy(publisher->batch + size, entry->command, entry->size);
+            size += entry->size;
+            batch++;
+            entry = &recording->entries[++next];
+            if (next < recording->count)
+                due = result->began_ns + (uint64_t)((double)entry->ns / expected->speed);
+        } while (next < recording->count && due <= now && size < BATCH_BYTES);
+        if (send_batch(publisher, size, batch) < 0)
+            break;
+    }
+}
+
 static void *publisher_main(void *arg)
 {
     struct publisher *publisher = arg;
@@ -225,7 +262,9 @@ static void *publisher_main(void *arg)
     (void)setpriority(PRIO_PROCESS, (id_t)gettid(), -10);
     (void)prctl(PR_SET_TIMERSLACK, 1000ul);
     result->began_ns = monotonic_ns() + NS_PER_MS;
-    if (publisher->schedule.rate > 0) {
+    if (publisher->schedule.recording) {
+        run_replay(publisher);
+    } else if (publisher->schedule.rate > 0) {
         run_open_loop(publisher);
     } else {
         wait_until(result->began_ns);
@@ -238,6 +277,11 @@ static void *publisher_main(void *arg)
     return NULL;
 }
 
+void publisher_record(struct publisher *publisher, struct recorder *recorder)
+{
+    publisher->recorder = recorder;
+}
+
 int publisher_begin(struct publisher *publisher, const struct schedule *schedule)
 {
     publisher->schedule = *schedule;
@@ -245,7 +289,9 @@ int publisher_begin(struct publisher *publisher, const struct schedule *schedule
         publisher->schedule.burst = 1;
     memset(&publisher->result, 0, sizeof(publisher->result));
     publisher->result.due = schedule->messages;
-    if (!schedule->messages && schedule->rate > 0)
+    if (schedule->recording)
+        publisher->result.due = schedule->recording->count;
+    else if (!schedule->messages && schedule->rate > 0)
         publisher->result.due = (uint64_t)(schedule->rate * schedule->seconds + 0.5);
     publisher->base = pool_progress(publisher->pool);
     publisher->turn = 0;

@@ -12,9 +12,11 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "bench/load_expected.h"
 #include "bench/load_latency.h"
 #include "bench/load_pool.h"
 #include "bench/load_producer.h"
+#include "bench/load_recording.h"
 #include "bench/load_stamp.h"
 
 struct schedule {
@@ -26,6 +28,8 @@ struct schedule {
     double seconds;    /* ends after this time at the latest */
     uint32_t first;    /* messages go to groups first … first + groups - 1 in turn … */
     uint32_t groups;   /* … or, where this is 0, to everyone */
+    const struct recording *recording; /* sent instead of all that, at its own times; else NULL … */
+    struct expected *expected;         /* … where the members expect it */
 };
 
 struct publish_result {
@@ -45,6 +49,10 @@ struct publisher;
 /* `pool` and `producer` are borrowed. NULL: out of memory. */
 struct publisher *publisher_new(struct pool *pool, struct producer *producer);
 void publisher_free(struct publisher *publisher);
+
+/* From now on what is measured is written down, too; borrowed. NULL: no more. Not while a schedule
+ * runs. */
+void publisher_record(struct publisher *publisher, struct recorder *recorder);
 
 /* Starts a schedule. The members must have got all that was sent before. */
 int publisher_begin(struct publisher *publisher, const struct schedule *schedule);

@@ -25,8 +25,8 @@ static bool wants_hello(const struct options *options)
     return options->churn > 0 || options->slow > 0 || mix_on(&options->priorities);
 }
 
-int run_open(struct run *run, const char *scenario, const struct options *options,
-             const struct groups *groups)
+int run_open_expecting(struct run *run, const char *scenario, const struct options *options,
+                       struct expected *expected, const struct groups *groups)
 {
     struct pool_config config = {.server = options->clients.in,
                                  .protocols = options->protocols,
@@ -37,8 +37,9 @@ int run_open(struct run *run, const char *scenario, const struct options *option
                                  .members = groups_members(groups),
                                  .slow = options->slow,
                                  .slow_rate = options->slow_rate,
-                                 .hello = wants_hello(options),
+                                 .hello = expected || wants_hello(options),
                                  .mix = mix_on(&options->priorities) ? &options->priorities : NULL,
+                                 .expected = expected,
                                  .threads = options->threads,
                                  .sources = options->sources,
                                  .payload = options->payload.max,
@@ -47,6 +48,7 @@ int run_open(struct run *run, const char *scenario, const struct options *option
     memset(run, 0, sizeof(*run));
     run->options = options;
     run->scenario = scenario;
+    run->expected = expected;
     run->groups = groups;
     run->pool = pool_start(&config);
     if (!run->pool)
@@ -55,8 +57,15 @@ int run_open(struct run *run, const char *scenario, const struct options *option
     return 0;
 }
 
+int run_open(struct run *run, const char *scenario, const struct options *options,
+             const struct groups *groups)
+{
+    return run_open_expecting(run, scenario, options, NULL, groups);
+}
+
 void run_close(struct run *run)
 {
+    (void)recorder_close(run->recorder);
     publisher_free(run->publisher);
     producer_close(run->producer);
     pool_stop(run->pool);
@@ -303,12 +312,14 @@ int run_join(struct run *run, enum join_by by)
 }
 
 /* How many deliveries a schedule's messages make to members that keep up. */
-static uint64_t expected_deliveries(const struct run *run, const struct schedule *schedule,
-                                    uint64_t sent)
+static uint64_t due_deliveries(const struct run *run, const struct schedule *schedule,
+                               uint64_t sent)
 {
     const struct groups *groups = run->groups;
     uint64_t expected = 0, slow = run->options->slow;
 
+    if (schedule->recording)
+        return expected_deliveries(run->expected);
     if (schedule->groups == 0)
         return sent * (groups_members(groups) - slow * groups->count);
     for (uint32_t i = 0; i < schedule->groups; i++)
@@ -354,11 +365,17 @@ static void end_churn(struct run *run)
     }
 }
 
-/* Publishes it all. */
+/* Publishes it all; what is measured is written down where that is wanted. */
 static int publish(struct run *run, struct measurement *m)
 {
     bool warmup = m->schedule.phase == PHASE_WARMUP;
 
+    if (run->options->record && !warmup) {
+        run->recorder = recorder_open(run->options->record);
+        if (!run->recorder)
+            return -1;
+    }
+    publisher_record(run->publisher, run->recorder);
     if (publisher_begin(run->publisher, &m->schedule) < 0)
         return -1;
     if (run->options->churn > 0)
@@ -370,6 +387,10 @@ static int publish(struct run *run, struct measurement *m)
     m->publish = *publisher_end(run->publisher);
     if (run->options->churn > 0)
         end_churn(run);
+    publisher_record(run->publisher, NULL);
+    if (recorder_close(run->recorder) < 0)
+        m->publish.failed = true;
+    run->recorder = NULL;
     return 0;
 }
 
@@ -403,7 +424,7 @@ int run_measure(struct run *run, const struct schedule *schedule, struct measure
     if (publish(run, m) < 0)
         return -1;
     if (m->exact)
-        m->expected = expected_deliveries(run, schedule, m->publish.sent);
+        m->expected = due_deliveries(run, schedule, m->publish.sent);
     ended = wait_delivered(run, m, delivered + m->expected);
     usage_end(&usage, m->publish.cpu_ns);
     measure_server(run, &before, m);

@@ -46,10 +46,12 @@ struct run {
     struct pool *pool;
     struct producer *producer;
     struct publisher *publisher;
+    struct recorder *recorder; /* of what is measured; NULL: it is not written down */
     struct progress progress;
     struct account account;             /* before anything was published */
     const struct connect_result *again; /* all were dropped and came again; borrowed */
     uint32_t again_count;
+    struct expected *expected;             /* of a replay; else NULL; borrowed */
     const struct connections *connections; /* of that scenario; else NULL; borrowed */
 };
 
@@ -81,6 +83,9 @@ struct measurement {
 /* Starts the threads. 0, or -1 and stderr says why. `groups` must outlive the run. */
 int run_open(struct run *run, const char *scenario, const struct options *options,
              const struct groups *groups);
+/* Likewise, for a replay: its members expect what `expected` says. */
+int run_open_expecting(struct run *run, const char *scenario, const struct options *options,
+                       struct expected *expected, const struct groups *groups);
 void run_close(struct run *run);
 
 /* Connects all members. -1: not all could be, and stderr says why. */

@@ -20,6 +20,7 @@ extern const struct scenario scenario_mixed;       /* slow members and prioritie
 extern const struct scenario scenario_storm;       /* connect as fast as possible */
 extern const struct scenario scenario_idle;        /* what a connection costs that says nothing */
 extern const struct scenario scenario_connections; /* very many at once */
+extern const struct scenario scenario_replay;      /* a recorded command stream */
 extern const struct scenario scenario_recover;     /* a network restarts under Centrifuge clients */
 extern const struct scenario scenario_quickstart;  /* the README's first minutes */
 
