@@ -1,34 +1,10 @@
-// The load generator: against the engine it finds nothing wrong, and what a faulty server does is
-// reported as what it is.
+// The load generator: against the engine it finds nothing wrong, in every scenario.
 import assert from 'node:assert/strict';
+import path from 'node:path';
 import test from 'node:test';
-import { WebSocketServer } from 'ws';
-import { runProgram, UNLIMITED, withEngine } from './lib/engine.mjs';
+import { runProgram, temporaryFolder, UNLIMITED, withEngine } from './lib/engine.mjs';
+import { addresses, assertClean, load, reach } from './lib/load.mjs';
 import { SCALE, SLOW } from './lib/util.mjs';
-
-const FAULTS = ['lost', 'repeated', 'reordered', 'misdelivered', 'corrupted', 'unexpected', 'closed'];
-
-/** Runs a scenario and returns {status, result, stderr}. */
-async function load(scenario, server, args) {
-  const all = [scenario, '--json', '--quiet', '--clients', server.clients];
-  all.push('--producers', server.producers, '--admin', server.admin, ...args.map(String));
-  const { status, stdout, stderr } = await runProgram('shardcast-load', all);
-  return { status, stderr, result: stdout.trim() ? JSON.parse(stdout) : null };
-}
-
-const addresses = (engine) => ({
-  clients: `127.0.0.1:${engine.ports.clients}`,
-  producers: `127.0.0.1:${engine.ports.producers}`,
-  admin: `127.0.0.1:${engine.ports.admin}`,
-});
-
-function assertClean({ status, stderr, result }) {
-  assert.equal(status, 0, stderr);
-  const { measurement } = result;
-  assert.equal(measurement.delivered, measurement.expected);
-  assert.ok(measurement.delivered > 0);
-  for (const fault of FAULTS) assert.equal(measurement.faults[fault], 0, fault);
-}
 
 test('against the engine nothing is wrong', async (t) => {
   await withEngine({ shards: 2, config: UNLIMITED }, async (engine) => {
@@ -37,20 +13,103 @@ test('against the engine nothing is wrong', async (t) => {
 
     await t.test('fanout in bursts, with several threads', async () => {
       const args = ['--members', 100, '--rate', 500, '--burst', 5, '--threads', 3, ...brief];
-      assertClean(await load('fanout', server, args));
+      const { result, ...ended } = await load('fanout', server, args);
+      assertClean({ result, ...ended });
+      assert.equal(result.figures.lost, 0);
+      assert.equal(result.figures.delivered, result.measurement.delivered);
+      assert.equal(typeof result.measurement.generator.limited, 'string');
     });
     await t.test('many groups, flat out', async () => {
       const args = ['--groups', 50, '--members', 4, '--window', 500, ...brief];
       assertClean(await load('groups', server, args));
     });
+    await t.test('sessions: one member in each group', async () => {
+      const { result, ...ended } = await load('sessions', server, ['--groups', 200, '--rate', 500, ...brief]);
+      assertClean({ result, ...ended });
+      assert.equal(result.measurement.delivered, result.measurement.sent);
+    });
     await t.test('messages larger than a read', async () => {
       assertClean(await load('fanout', server, ['--members', 5, '--rate', 50, '--payload', 60000, ...brief]));
     });
-    await t.test('connections that come at once, and idle ones', async () => {
-      assertClean(await load('storm', server, ['--members', 300, ...brief]));
+    await t.test('messages of many sizes', async () => {
+      const args = ['--members', 5, '--rate', 200, '--payload', '32:10,33-1000:5,60000:1', ...brief];
+      assertClean(await load('fanout', server, args));
+    });
+    await t.test('connections that come at once, twice, and idle ones', async () => {
+      const storm = await load('storm', server, ['--members', 300, '--waves', 3, ...brief]);
+      assertClean(storm);
+      assert.deepEqual(storm.result.again.map((wave) => wave.opened), [300, 300]);
       const idle = await load('idle', server, ['--members', 300, ...brief]);
       assertClean(idle);
       assert.equal(idle.result.connect.opened, 300);
+    });
+    await t.test('very many connections: all, a crowd, dropped, and again', async () => {
+      const args = ['--members', 500, '--crowd', 200, '--rounds', 2, ...brief];
+      const ended = await load('connections', server, args);
+      assertClean(ended);
+      const { connections, again } = ended.result;
+      assert.deepEqual(connections.to_all.map((broadcast) => broadcast.members), [500, 500]);
+      assert.deepEqual(connections.to_crowd.map((broadcast) => broadcast.members), [200, 200]);
+      assert.equal(again[0].opened, 500);
+    });
+    await t.test('members that leave and join again', async () => {
+      const args = ['--groups', 5, '--members', 10, '--rate', 200, '--churn', 100, ...brief];
+      const ended = await load('churn', server, args);
+      assertClean(ended);
+      const { churn, engine: account } = ended.result.measurement;
+      assert.ok(churn.left > 0);
+      assert.equal(churn.failed, 0);
+      assert.equal(account.balanced, true);
+    });
+    await t.test('priorities, sizes and churn together', async () => {
+      const args = ['--rate', 300, '--slow', 0, '--churn', 50, ...brief];
+      const ended = await load('mixed', server, args);
+      assertClean(ended);
+      assert.deepEqual(Object.keys(ended.result.measurement.priorities_ns), ['critical', 'normal', 'low']);
+    });
+  });
+});
+
+test('members that read slowly get what their policy leaves them', async () => {
+  const namespaces = ['close', 'skip', 'latest'].map((policy) => ({ name: policy, slow_consumer: policy }));
+  const config = {
+    limits: { backlog_bytes: 131072 },
+    namespaces: [{ name: '', max_rate: 0, max_members: 0 }, ...namespaces],
+  };
+  await withEngine({ shards: 2, config }, async (engine) => {
+    const args = ['--groups', 3, '--members', 4, '--slow', 1, '--slow-rate', 0, '--rate', 600];
+    args.push('--payload', 32768, '--prefix', 'close:,skip:,latest:', '--seconds', 4, '--warmup', 0);
+    const ended = await load('mixed', addresses(engine), args);
+    assertClean(ended);
+    const { slow, engine: account } = ended.result.measurement;
+    assert.ok(slow.cut > 0, 'close cuts');
+    assert.equal(slow.close_code, 3008);
+    assert.ok(slow.left_out > 0, 'skip and latest leave out');
+    assert.equal(account.balanced, true);
+    for (const reason of ['slow', 'skip', 'latest']) assert.ok(account.drops[reason] > 0, reason);
+  });
+});
+
+test('what is recorded is replayed as it was', async (t) => {
+  const file = path.join(temporaryFolder(), 'recording');
+  await withEngine({ shards: 2, config: UNLIMITED }, async (engine) => {
+    const server = addresses(engine);
+    const recorded = await load('mixed', server, ['--rate', 300, '--slow', 0, '--seconds', 1, '--record', file]);
+    assertClean(recorded);
+
+    await t.test('at its own speed, and faster', async () => {
+      const replayed = await load('replay', server, [file, '--members', 4, '--pid', engine.pid]);
+      assertClean(replayed);
+      const { measurement } = replayed.result;
+      assert.equal(measurement.sent, recorded.result.measurement.sent);
+      assert.equal(measurement.delivered, 4 * measurement.sent);
+      assertClean(await load('replay', server, [file, '--speed', 5]));
+    });
+    await t.test('the table says what was replayed', async () => {
+      const args = ['replay', file, '--quiet', ...reach(server)];
+      const { status, stdout } = await runProgram('shardcast-load', args);
+      assert.equal(status, 0);
+      assert.match(stdout, /^replay: 300 broadcasts in 1\.0 s to 6 groups of 5 members\n/);
     });
   });
 });
@@ -66,111 +125,12 @@ test('what the engine refuses is said, and fails the run', async () => {
 
 test('the quick start holds', { skip: SCALE < 1 || SLOW > 1 }, async () => {
   await withEngine({ shards: 2, config: UNLIMITED }, async (engine) => {
-    const { clients, producers, admin } = addresses(engine);
-    const args = ['quickstart', '--quiet', '--clients', clients, '--producers', producers];
-    args.push('--admin', admin, '--pid', String(engine.pid));
-    const { status, stdout, stderr } = await runProgram('shardcast-load', args);
+    const args = ['quickstart', '--quiet', ...reach(addresses(engine)), '--pid', String(engine.pid)];
+    const { status, stdout, stderr } = await runProgram('shardcast-load', args, { ms: 60000 });
     assert.equal(status, 0, stdout + stderr);
     assert.match(stdout, /messages sent by the engine +150,000 +50,000\n/);
     assert.match(stdout, /received by the experiments' 100 +100,000 +0\n/);
     assert.match(stdout, /saved: 66\.7 %/);
     assert.match(stdout, /received: 1,000,000 of 1,000,000, 100 %/);
   });
-});
-
-/** A server that publishes what comes on /publish to the groups, and does one thing wrong: `fault`
- *  gets the members and the bytes of one message, and returns whether it has delivered it itself. */
-async function faultyServer(fault) {
-  const groups = new Map();
-  const wss = new WebSocketServer({ host: '127.0.0.1', port: 0 });
-  let published = 0;
-  const membersOf = (number) => groups.get(`/ws/load${number}`) ?? [];
-  wss.on('connection', (socket, request) => {
-    socket.on('error', () => {});
-    if (request.url !== '/publish') {
-      groups.set(request.url, [...membersOf(request.url.replace('/ws/load', '')), socket]);
-      return;
-    }
-    socket.on('message', (message) => {
-      const number = message.readUInt32LE(0);
-      const members = membersOf(number);
-      const wrong = ++published === 60 || published === 61;
-      if (wrong && fault({ members, others: membersOf(1 - number), message, published })) return;
-      for (const member of members) member.send(message);
-    });
-  });
-  await new Promise((resolve) => wss.once('listening', resolve));
-  const address = `127.0.0.1:${wss.address().port}`;
-  return { wss, clients: address, producers: address, admin: address };
-}
-
-const toTheRest = (members, message) => members.slice(1).forEach((member) => member.send(message));
-
-// Of messages 60 and 61 the faults pick one; group 0 has all of them, as there is one group only,
-// but for misdelivery.
-let held;
-const seeded = {
-  lost: ({ members, message, published }) => {
-    if (published !== 60) return false;
-    toTheRest(members, message);
-    return true;
-  },
-  repeated: ({ members, message, published }) => {
-    if (published === 60) members[0].send(message);
-    return false;
-  },
-  reordered: ({ members, message, published }) => {
-    toTheRest(members, message);
-    if (published === 60) {
-      held = Buffer.from(message);
-    } else {
-      members[0].send(message);
-      members[0].send(held);
-    }
-    return true;
-  },
-  misdelivered: ({ others, message, published }) => {
-    if (published === 60) others[0].send(message);
-    return false;
-  },
-  corrupted: ({ members, message, published }) => {
-    if (published !== 60) return false;
-    const changed = Buffer.from(message);
-    changed[changed.length >> 1] ^= 1;
-    members[0].send(changed);
-    toTheRest(members, message);
-    return true;
-  },
-  unexpected: ({ members, published }) => {
-    if (published === 60) members[0].send('text');
-    return false;
-  },
-  closed: ({ members, published }) => {
-    if (published === 60) members[0].close(3008, 'slow');
-    return false;
-  },
-};
-
-test('a fault is reported as what it is', async (t) => {
-  for (const [name, fault] of Object.entries(seeded)) {
-    await t.test(name, async () => {
-      const server = await faultyServer(fault);
-      try {
-        const groups = name === 'misdelivered' ? 2 : 1;
-        const args = ['--protocol', 'websocket', '--groups', groups, '--members', 3, '--rate', 200];
-        const { status, result } = await load('groups', server, [...args, '--seconds', 1, '--warmup', 0]);
-        const { faults } = result.measurement;
-        assert.equal(status, 1);
-        assert.equal(result.measurement.passed, false);
-        assert.equal(faults[name], 1, JSON.stringify(faults));
-        // What did not come whole, or came to nobody, is missing besides.
-        for (const other of FAULTS.filter((f) => f !== name && f !== 'lost'))
-          assert.equal(faults[other], 0, other);
-        if (!['lost', 'corrupted', 'closed'].includes(name)) assert.equal(faults.lost, 0);
-      } finally {
-        for (const socket of server.wss.clients) socket.terminate();
-        server.wss.close();
-      }
-    });
-  }
 });
