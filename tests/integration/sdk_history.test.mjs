@@ -187,7 +187,7 @@ forEachForm(test, 'within recovery_bytes, as sent', async (form) => {
   await withEngine({ shards: 2, config: more }, async (engine) => {
     const producer = await Producer.connect(engine);
     const wire = await Wire.connect(engine, form, { user: 'ann' });
-    const { epoch } = await producer.broadcast('much:g', 'x'.repeat(800));
+    const { epoch } = await producer.broadcast('much:g', 'x'.repeat(895));
     for (let i = 0; i < 200; i++) producer.broadcast('much:g', { quoted: '"\n'.repeat(i % 200) });
     await producer.broadcast('much:g', Buffer.alloc(300));
     const ask = async (flag = 0) => {
@@ -216,7 +216,6 @@ forEachForm(test, 'within recovery_bytes, as sent', async (form) => {
         assert.equal(reply.subscribe.recovered ?? false, false);
         assert.deepEqual([reply.subscribe.offset, reply.subscribe.publications], [202, undefined]);
       }
-      assert.equal((await producer.broadcast('much:h', 'x')).members, 0);
       await engine.statsWhen((now) => now.group_connections === 0, 'it is no member');
     }
 
@@ -259,7 +258,7 @@ forEachForm(test, 'what is gone: too many, too many bytes, too old, forgotten', 
     await sleep(1500);
     // Too old, then forgotten: it has no members and its last message is position_seconds old.
     const got = await recovers('short:g', position, [false, 0]);
-    assert.ok(got.epoch === short.epoch || got.offset === 0);
+    assert.ok(got.epoch === short.epoch || !got.offset);
     await until(async () => {
       await sleep(300);
       return (await recovers('short:g', { ...position, offset: 1 }, [false, 0]).catch(() => undefined))?.epoch !== short.epoch;
@@ -280,13 +279,15 @@ forEachForm(test, 'an SDK that was away has everything, or is told', async (form
     const heard = await sdk.subscribe('kept:g');
     const since = await sdk.subscribe('much:g', { since: { offset: 0, epoch: '' } });
     let next = 1;
+    let times = 1;
     const away = async (count) => {
       sdk.client.disconnect();
       await publish(producer, 'kept:g', count, next);
       await publish(producer, 'much:g', count, next);
       next += count;
       sdk.client.connect();
-      await until(() => since.subscribed.length === heard.subscribed.length && sdk.client.state === 'connected', 'it is back');
+      times++;
+      await until(() => [heard, since].every(({ subscribed }) => subscribed.length === times), 'it is subscribed again');
     };
     for (const count of [3, 0, 5]) {
       const from = next;
@@ -297,7 +298,6 @@ forEachForm(test, 'an SDK that was away has everything, or is told', async (form
     const from = next;
     await away(6);
     assert.deepEqual(await since.texts(6), numbers(from, from + 5).map((i) => `m${i}`));
-    await until(() => heard.subscribed.length === 5, 'it is subscribed again');
     const told = heard.subscribed.map(({ wasRecovering, recovered }) => [wasRecovering, recovered]);
     assert.deepEqual(told, [[false, false], [true, true], [true, true], [true, true], [true, false]]);
     await publish(producer, 'kept:g', 1, next);

@@ -5,7 +5,7 @@ import test from 'node:test';
 import { Client } from './lib/client.mjs';
 import { withEngine } from './lib/engine.mjs';
 import { Producer } from './lib/producer.mjs';
-import { assertError, forEachForm, FORMS, Sdk, Wire } from './lib/sdk.mjs';
+import { assertError, forEachForm, FORMS, Sdk, who, Wire } from './lib/sdk.mjs';
 import { parallel, scaled, sleep, until } from './lib/util.mjs';
 
 const config = {
@@ -74,7 +74,7 @@ for (const shards of [1, 4])
         await heard.sub.publish(form.data('{"x":1}'));
         const { data, info } = await heard.publications.take();
         assert.equal(form.text(data), '{"x":1}');
-        assert.deepEqual(info, { user: 'eve', client: sdk.connected[0].client });
+        assert.deepEqual(who(info), { user: 'eve', client: sdk.connected[0].client });
         sdk.close();
       });
 

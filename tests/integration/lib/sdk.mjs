@@ -2,9 +2,11 @@
 // real one from npm, unmodified. Each speaks a form of the protocol: every test that takes one runs
 // for all of them.
 import { Centrifuge as JsonCentrifuge } from 'centrifuge';
+import { Centrifuge as ProtobufCentrifuge } from 'centrifuge/build/protobuf';
 import assert from 'node:assert/strict';
 import { after } from 'node:test';
 import WebSocket from 'ws';
+import { decodeReplies, encodeCommands } from './protobuf.mjs';
 import { Mailbox, SLOW, until, within } from './util.mjs';
 
 const json = {
@@ -21,7 +23,21 @@ const json = {
   expected: (reply) => reply,
 };
 
-export const FORMS = [json];
+const isAbsent = (value) => value === 0 || value === false || value === '' || (Array.isArray(value) && !value.length);
+
+const protobuf = {
+  name: 'protobuf',
+  Centrifuge: ProtobufCentrifuge,
+  protocols: 'centrifuge-protobuf',
+  encode: encodeCommands,
+  decode: decodeReplies,
+  data: (text) => Buffer.from(text),
+  text: (data) => Buffer.from(data).toString(),
+  /** What is 0, false or empty is not there. */
+  expected: (reply) => Object.fromEntries(Object.entries(reply).filter(([, value]) => !isAbsent(value))),
+};
+
+export const FORMS = [json, protobuf];
 
 /** Registers `work(form, test context)` once for each form. */
 export function forEachForm(test, name, ...rest) {
@@ -156,6 +172,9 @@ export class Wire {
   }
 }
 
+/** Of a client's info what the engine knows; for the rest some forms of the SDK have defaults. */
+export const who = ({ user, client }) => ({ user, client });
+
 /** One subscription of an Sdk, or its server-side ones. */
 class Heard {
   publications = new Mailbox();
@@ -169,8 +188,8 @@ class Heard {
   constructor(form, source) {
     this.form = form;
     source.on('publication', (context) => this.publications.push(context));
-    source.on('join', (context) => this.joins.push(context.info));
-    source.on('leave', (context) => this.leaves.push(context.info));
+    source.on('join', ({ info }) => this.joins.push(who(info)));
+    source.on('leave', ({ info }) => this.leaves.push(who(info)));
     source.on('subscribed', (context) => this.subscribed.push(context));
     source.on('error', (context) => this.errors.push(context.error));
     source.on('unsubscribed', (context) => this.unsubscribed.push(context));
