@@ -150,6 +150,32 @@ void report_requirements(const struct requirements *require, const struct figure
     }
 }
 
+/* Whether memory, files and latency stayed what they were, where the run was long enough to tell.
+ */
+static void report_growth(const struct figures *figures)
+{
+    static const struct {
+        enum figure figure;
+        const char *what;
+    } growths[] = {{FIGURE_RSS_GROWTH, "resident memory"},
+                   {FIGURE_FDS_GROWTH, "open files"},
+                   {FIGURE_P99_GROWTH, "p99"}};
+    const char *between = "  growth      ";
+    char text[TEXT_MAX];
+
+    for (size_t i = 0; i < sizeof(growths) / sizeof(growths[0]); i++) {
+        enum figure figure = growths[i].figure;
+
+        if (!figures->known[figure])
+            continue;
+        printf("%s%s %s%s", between, growths[i].what, figures->value[figure] > 0 ? "+" : "",
+               figure_format(text, figure, figures->value[figure]));
+        between = ", ";
+    }
+    if (between[0] == ',')
+        printf(" (last quarter over the second)\n");
+}
+
 static int plot(const struct run *run)
 {
     const struct options *options = run->options;
@@ -178,6 +204,7 @@ int report_end(const struct run *run, const struct connect_result *connect,
     } else {
         report_connect(run, connect);
         report_measurement(run, m);
+        report_growth(&figures);
         report_requirements(&run->options->require, &figures);
         printf("  %s\n", passed ? "passed" : "FAILED");
     }

@@ -16,6 +16,7 @@
 #define REJOIN_MAX_NS   (10 * NS_PER_S)
 #define PROBE_WAIT_NS   (NS_PER_S / 5)
 #define JOIN_STALL_NS   (20 * NS_PER_S)
+#define TELLING_S       0.2 /* seconds of connecting: a shorter time tells nothing of its limit */
 #define QUIET_US        100000 /* the server has done what it puts off */
 #define EXTRA_US        20000  /* what comes too often comes soon */
 
@@ -129,7 +130,8 @@ int run_connect(struct run *run, struct connect_result *result)
     result->failed = members - result->opened;
     result->seconds = (double)(ended - began) / 1e9;
     result->generator_busy = usage.all;
-    usage_explain(&usage, result->limited, sizeof(result->limited));
+    if (result->seconds >= TELLING_S)
+        usage_explain(&usage, result->limited, sizeof(result->limited));
     usleep(QUIET_US);
     (void)server_sample(run->options->pid, &after);
     result->server_cpu_ns = after.cpu_ns - before.cpu_ns;

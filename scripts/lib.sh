@@ -126,7 +126,7 @@ start_engine() {
     setsid "$ROOT/build/release/bin/shardcastd" "$@" 2>"$log" &
     ENGINE_PID=$!
     while ((SECONDS <= deadline)) && kill -0 "$ENGINE_PID" 2>/dev/null; do
-        line=$(grep -m 1 'msg=listening' "$log") && break
+        line=$(grep -m 1 'msg=listening' "$log" 2>/dev/null) && break
         sleep 0.05
     done
     if [[ $line =~ clients=([^ ]+)\ producers=([^ ]+)\ admin=([^ ]+) ]]; then
@@ -138,4 +138,24 @@ start_engine() {
     say "the engine did not start; its log:"
     cat "$log" >&2
     return 1
+}
+
+# leave_nothing_behind: a directory of this run's own, SCRATCH, and however the script ends, the
+# processes ENGINE_PID and LOAD_PID end before it.
+leave_nothing_behind() {
+    ENGINE_PID='' LOAD_PID=''
+    SCRATCH=$(mktemp -d)
+    trap clean_up EXIT
+    trap 'exit 130' INT
+    trap 'exit 143' TERM
+    trap 'exit 129' HUP
+}
+
+clean_up() {
+    local status=$?
+    trap - EXIT INT TERM HUP
+    [[ -z $LOAD_PID ]] || stop_process "$LOAD_PID"
+    [[ -z $ENGINE_PID ]] || stop_process "$ENGINE_PID"
+    rm -rf "$SCRATCH"
+    exit "$status"
 }

@@ -73,34 +73,18 @@ for argument in "$@"; do
     esac
 done
 
-ENGINE_PID='' LOAD_PID=''
-directory=$(mktemp -d)
-
-# However this ends, the engine ends before it.
-clean_up() {
-    local status=$?
-    trap - EXIT INT TERM HUP
-    [[ -z $LOAD_PID ]] || stop_process "$LOAD_PID"
-    [[ -z $ENGINE_PID ]] || stop_process "$ENGINE_PID"
-    rm -rf "$directory"
-    exit "$status"
-}
-trap clean_up EXIT
-trap 'exit 130' INT
-trap 'exit 143' TERM
-trap 'exit 129' HUP
-
+leave_nothing_behind
 need_packages
 build_preset release shardcastd shardcast shardcast-load
 
 # The scenario sends faster than the 100 messages per second that a group may have by default.
-cat >"$directory/shardcast.yaml" <<'YAML'
+cat >"$SCRATCH/shardcast.yaml" <<'YAML'
 namespaces:
   - { name: "", max_rate: 0 }
 YAML
 
 say "starting the engine on free ports"
-start_engine "$directory/log" --config "$directory/shardcast.yaml" --listen 127.0.0.1:0 \
+start_engine "$SCRATCH/log" --config "$SCRATCH/shardcast.yaml" --listen 127.0.0.1:0 \
     --producers 127.0.0.1:0 --admin 127.0.0.1:0
 
 say "running the scenario: 3000 updates, some 5 seconds"
@@ -118,10 +102,10 @@ ENGINE_PID=''
 
 if [[ $serve -eq 1 ]]; then
     say "starting the engine on its default ports"
-    start_engine "$directory/log"
+    start_engine "$SCRATCH/log"
     how_to
     wait "$ENGINE_PID" || status=$?
     ENGINE_PID=''
-    tail -n 5 "$directory/log" >&2
+    tail -n 5 "$SCRATCH/log" >&2
 fi
 exit "$status"
