@@ -18,7 +18,9 @@
 struct frame_kept {
     struct payload *payload; /* one reference, the model's */
     uint64_t at;             /* position in the log */
+    uint64_t sequence;       /* messages before it */
     uint32_t bytes;
+    bool note;
 };
 
 struct trial {
@@ -26,6 +28,7 @@ struct trial {
     struct segment_pool pool;
     struct frame_kept *frames; /* every one that was ever appended */
     size_t count, frame_room;
+    size_t newest;  /* the newest message's number; SIZE_MAX: there is none */
     uint8_t *bytes; /* the whole log */
     uint64_t size, room;
 };
@@ -33,6 +36,15 @@ struct trial {
 static inline void trial_init(struct trial *trial)
 {
     memset(trial, 0, sizeof(*trial));
+    trial->newest = SIZE_MAX;
+}
+
+/* Messages before the frame of this number. */
+static inline uint64_t sequence_of(const struct trial *trial, size_t number)
+{
+    if (number < trial->count)
+        return trial->frames[number].sequence;
+    return trial->newest == SIZE_MAX ? 0 : trial->frames[trial->newest].sequence + 1;
 }
 
 /* No cursor may be left. A sanitizer sees what is not given back. */
@@ -48,8 +60,8 @@ static inline void trial_free(struct trial *trial)
     free(trial->bytes);
 }
 
-/* Appends a frame whose body has this size. */
-static inline void append(struct trial *trial, uint32_t body_bytes)
+/* Appends a frame whose body has this size: a message, or a note. */
+static inline void append_frame(struct trial *trial, uint32_t body_bytes, bool note)
 {
     struct payload *payload = payload_new(PAYLOAD_BINARY, body_bytes);
 
@@ -69,13 +81,25 @@ static inline void append(struct trial *trial, uint32_t body_bytes)
         trial->bytes = realloc(trial->bytes, trial->room);
         assert_non_null(trial->bytes);
     }
-    trial->frames[trial->count++] = (struct frame_kept){payload, trial->size, bytes};
+    trial->frames[trial->count] =
+        (struct frame_kept){payload, trial->size, sequence_of(trial, trial->count), bytes, note};
     memcpy(trial->bytes + trial->size, payload->frame, bytes);
     trial->size += bytes;
 
-    assert_int_equal(group_log_append(&trial->log, &trial->pool, payload), 0);
+    int error = note ? group_log_append_note(&trial->log, &trial->pool, payload)
+                     : group_log_append(&trial->log, &trial->pool, payload);
+
+    assert_int_equal(error, 0);
+    if (!note)
+        trial->newest = trial->count;
+    trial->count++;
     assert_int_equal(trial->log.end, trial->size);
-    assert_int_equal(trial->log.end_sequence, trial->count);
+    assert_int_equal(trial->log.end_sequence, sequence_of(trial, trial->count));
+}
+
+static inline void append(struct trial *trial, uint32_t body_bytes)
+{
+    append_frame(trial, body_bytes, false);
 }
 
 /* The frame that position `at` is in; the number of frames at the log's end. */
@@ -94,10 +118,25 @@ static inline size_t frame_at(const struct trial *trial, uint64_t at)
     return low;
 }
 
-/* Frames that end in (from, to]. */
+/* Messages that end in (from, to]. */
 static inline uint64_t whole_frames(const struct trial *trial, uint64_t from, uint64_t to)
 {
-    return frame_at(trial, to) - frame_at(trial, from);
+    return sequence_of(trial, frame_at(trial, to)) - sequence_of(trial, frame_at(trial, from));
+}
+
+/* Bytes between two positions that are notes'. */
+static inline uint64_t note_bytes(const struct trial *trial, uint64_t from, uint64_t to)
+{
+    uint64_t bytes = 0;
+
+    for (size_t i = frame_at(trial, from); i < trial->count && trial->frames[i].at < to; i++) {
+        const struct frame_kept *frame = &trial->frames[i];
+        uint64_t begin = frame->at > from ? frame->at : from, end = frame->at + frame->bytes;
+
+        if (frame->note)
+            bytes += (end < to ? end : to) - begin;
+    }
+    return bytes;
 }
 
 /* Whether a frame begins at `at`, or the log ends there. */
@@ -134,6 +173,7 @@ static inline uint64_t check_pending(const struct trial *trial, unsigned max, ui
     if (count < max)
         assert_int_equal(at + bytes, trial->size);
     assert_int_equal(*frames, whole_frames(trial, at, at + bytes));
+    assert_int_equal(group_log_note_bytes(&trial->log, bytes), note_bytes(trial, at, at + bytes));
     assert_true(is_boundary(trial, at + bytes));
     return bytes;
 }
@@ -151,6 +191,8 @@ static inline uint64_t check_cursor_pending(const struct trial *trial,
     assert_int_equal(check_pieces(trial, cursor->at, pieces, count), bytes);
     if (count < max)
         assert_int_equal(cursor->at + bytes, end > cursor->at ? end : cursor->at);
+    assert_int_equal(log_cursor_note_bytes(cursor, bytes),
+                     note_bytes(trial, cursor->at, cursor->at + bytes));
     return bytes;
 }
 
@@ -164,7 +206,7 @@ static inline void check_cursor(const struct trial *trial, const struct log_curs
 
     assert_int_equal(cursor->at, at);
     assert_int_equal(cursor->frame, frame);
-    assert_int_equal(cursor->sequence, number);
+    assert_int_equal(cursor->sequence, sequence_of(trial, number));
     assert_int_equal(size, at == frame ? 0 : frame + trial->frames[number].bytes - at);
     if (size)
         assert_memory_equal(rest, trial->bytes + at, size);

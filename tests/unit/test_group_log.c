@@ -323,6 +323,81 @@ static void skipping_in_the_middle_of_a_frame(void **state)
     trial_free(&trial);
 }
 
+static void a_note_is_sent_and_counted_nowhere(void **state)
+{
+    struct trial trial;
+    uint64_t frames;
+
+    trial_init(&trial);
+    append_frame(&trial, 40, true); /* before any message */
+    assert_int_equal(check_pending(&trial, 4, &frames), 42);
+    assert_int_equal(frames, 0);
+    append(&trial, 10);
+    append_frame(&trial, 20, true);
+    append_frame(&trial, 30, true);
+    assert_int_equal(check_pending(&trial, 4, &frames), 42 + 12 + 22 + 32);
+    assert_int_equal(frames, 1);
+    assert_int_equal(group_log_note_bytes(&trial.log, 42 + 12 + 22 + 32), 42 + 22 + 32);
+    assert_int_equal(group_log_note_bytes(&trial.log, 1), 1);
+    flush_all(&trial);
+    assert_no_segments(&trial);
+
+    /* The notes of a segment are forgotten with it. */
+    append(&trial, 40);
+    assert_int_equal(check_pending(&trial, 4, &frames), 42);
+    assert_int_equal(frames, 1);
+    assert_int_equal(group_log_note_bytes(&trial.log, 42), 0);
+    trial_free(&trial);
+}
+
+static void a_cursor_passes_notes_without_counting(void **state)
+{
+    struct trial trial;
+    struct log_cursor cursor;
+    uint64_t begin = 0, end;
+
+    trial_init(&trial);
+    for (unsigned i = 0; i < 400; i++)
+        append_frame(&trial, i % 50, i % 3 != 0);
+    end = trial.size;
+    assert_int_equal(log_cursor_attach(&cursor, &trial.log, begin), 0);
+    while (cursor.at < end) {
+        uint64_t at = cursor.at, bytes = 1 + at % 97 < end - at ? 1 + at % 97 : end - at;
+
+        assert_int_equal(log_cursor_note_bytes(&cursor, bytes), note_bytes(&trial, at, at + bytes));
+        assert_int_equal(log_cursor_advance(&cursor, bytes), whole_frames(&trial, at, at + bytes));
+        check_cursor(&trial, &cursor, at + bytes);
+    }
+    assert_int_equal(cursor.sequence, 134);
+    log_cursor_detach(&cursor);
+    trial_free(&trial);
+}
+
+static void skipping_leaves_the_newest_message_and_what_follows(void **state)
+{
+    struct trial trial;
+    struct log_cursor cursor;
+
+    trial_init(&trial);
+    for (unsigned i = 0; i < 5; i++) {
+        append_frame(&trial, 20, true);
+        append(&trial, 10);
+    }
+    append_frame(&trial, 30, true);
+    log_cursor_attach(&cursor, &trial.log, 0);
+    assert_int_equal(log_cursor_skip(&cursor, &trial.log), 4);
+    check_cursor(&trial, &cursor, trial.frames[9].at);
+    assert_int_equal(log_cursor_advance(&cursor, trial.size - cursor.at), 1);
+    assert_true(log_cursor_at_end(&cursor, &trial.log));
+
+    /* Behind the newest message there is nothing to be left out. */
+    append_frame(&trial, 30, true);
+    assert_int_equal(log_cursor_skip(&cursor, &trial.log), 0);
+    check_cursor(&trial, &cursor, trial.frames[11].at);
+    log_cursor_detach(&cursor);
+    trial_free(&trial);
+}
+
 int main(void)
 {
     static const struct CMUnitTest tests[] = {
@@ -340,6 +415,9 @@ int main(void)
         cmocka_unit_test(stepping_over_leaves_out_one_frame),
         cmocka_unit_test(skipping_leaves_the_newest),
         cmocka_unit_test(skipping_in_the_middle_of_a_frame),
+        cmocka_unit_test(a_note_is_sent_and_counted_nowhere),
+        cmocka_unit_test(a_cursor_passes_notes_without_counting),
+        cmocka_unit_test(skipping_leaves_the_newest_message_and_what_follows),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -15,6 +15,7 @@ struct member {
 
 struct play {
     struct trial trial;
+    bool notes; /* between the messages */
     struct member members[MEMBERS];
     struct rng rng;
     uint32_t largest; /* body of a frame, in bytes */
@@ -35,6 +36,8 @@ static void append_some(struct play *play)
         else if (below(play, 20) == 0)
             bytes = 4080 + (uint32_t)below(play, 20); /* about where copying ends */
         append(&play->trial, bytes);
+        while (play->notes && below(play, 3))
+            append_frame(&play->trial, (uint32_t)below(play, 300), true);
     }
 }
 
@@ -90,7 +93,8 @@ static void member_carry(struct play *play, struct member *member)
     if (!rest)
         return;
     assert_memory_equal(bytes, play->trial.bytes + member->at, rest);
-    assert_int_equal(log_cursor_advance(&member->cursor, rest), 1);
+    assert_int_equal(log_cursor_advance(&member->cursor, rest),
+                     whole_frames(&play->trial, member->at, member->at + rest));
     member->at += rest;
 }
 
@@ -105,13 +109,13 @@ static void member_step_over(struct play *play, struct member *member)
 static void member_skip(struct play *play, struct member *member)
 {
     struct trial *trial = &play->trial;
-    size_t number = frame_at(trial, member->at), newest = trial->count - 1;
+    size_t number = frame_at(trial, member->at), newest = trial->newest;
     uint64_t left_out = log_cursor_skip(&member->cursor, &trial->log);
 
     if (number >= newest) {
         assert_int_equal(left_out, 0);
     } else {
-        assert_int_equal(left_out, newest - number);
+        assert_int_equal(left_out, sequence_of(trial, newest) - sequence_of(trial, number));
         member->at = trial->frames[newest].at;
     }
 }
@@ -195,9 +199,9 @@ static void quiet(struct play *play)
         assert_int_equal(trial->frames[i].payload->refs, 1);
 }
 
-static void play_with(uint64_t seed, uint32_t largest)
+static void play_with(uint64_t seed, uint32_t largest, bool notes)
 {
-    struct play play = {.rng = {seed}, .largest = largest};
+    struct play play = {.rng = {seed}, .largest = largest, .notes = notes};
 
     trial_init(&play.trial);
     for (unsigned step = 0; step < 400; step++) {
@@ -218,19 +222,19 @@ static void play_with(uint64_t seed, uint32_t largest)
 static void small_payloads(void **state)
 {
     for (uint64_t seed = 0; seed < 4; seed++)
-        play_with(seed, 500);
+        play_with(seed, 500, seed % 2);
 }
 
 static void small_and_large_payloads(void **state)
 {
     for (uint64_t seed = 10; seed < 14; seed++)
-        play_with(seed, 9000);
+        play_with(seed, 9000, seed % 2);
 }
 
 static void very_large_payloads(void **state)
 {
     for (uint64_t seed = 20; seed < 22; seed++)
-        play_with(seed, 70000);
+        play_with(seed, 70000, seed % 2);
 }
 
 int main(void)
