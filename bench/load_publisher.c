@@ -8,10 +8,10 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
-#include <sys/resource.h>
 #include <unistd.h>
 
 #include "bench/load_clock.h"
+#include "bench/load_thread.h"
 
 #define BATCH_BYTES 65536           /* one write takes at most this, or one burst */
 #define SPIN_NS     50000           /* a sleep ends this much early: timers are not exact */
@@ -258,8 +258,11 @@ static void *publisher_main(void *arg)
     struct publisher *publisher = arg;
     struct publish_result *result = &publisher->result;
 
-    /* Where it may, it goes before the threads that receive: it has little to do, but on time. */
-    (void)setpriority(PRIO_PROCESS, (id_t)gettid(), -10);
+    /* It has little to do, but on time. */
+    if (publisher->pool->config.urgent)
+        thread_goes_first();
+    else
+        thread_hurries();
     (void)prctl(PR_SET_TIMERSLACK, 1000ul);
     result->began_ns = monotonic_ns() + NS_PER_MS;
     if (publisher->schedule.recording) {

@@ -9,12 +9,12 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
-#include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 #include "bench/load_clock.h"
 #include "bench/load_pool.h"
+#include "bench/load_thread.h"
 
 #define EVENTS_PER_TURN 512
 #define BUFFER_MAX      (64 << 20)
@@ -407,7 +407,7 @@ void *worker_main(void *arg)
 
     private_files();
     if (worker->pool->config.urgent)
-        (void)setpriority(PRIO_PROCESS, (id_t)gettid(), -15);
+        thread_goes_first();
     worker->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
     if (worker->epoll_fd < 0 ||
         epoll_ctl(worker->epoll_fd, EPOLL_CTL_ADD, worker->wake_fd, &wake) < 0) {

@@ -15,29 +15,41 @@ struct lws_adapter {
 /* Bytes that one read takes at the most. */
 #define READ_BYTES 16384
 
+static void begin(struct shard *shard)
+{
+    shard_turn_begins(shard);
+    shard_between_events(shard);
+}
+
 static int on_event(struct lws *wsi, enum lws_callback_reasons reason, void *user, void *in,
                     size_t size)
 {
     struct connection *connection;
+    struct shard *shard;
 
     switch (reason) {
     case LWS_CALLBACK_RAW_RX:
         if ((connection = lws_get_opaque_user_data(wsi))) {
-            shard_turn_begins(connection->shard);
+            begin(connection->shard);
             connection_read(connection, in, size);
         }
         break;
     case LWS_CALLBACK_RAW_WRITEABLE:
         if ((connection = lws_get_opaque_user_data(wsi))) {
-            shard_turn_begins(connection->shard);
+            begin(connection->shard);
             connection_writable(connection);
         }
         break;
     case LWS_CALLBACK_RAW_CLOSE:
         if ((connection = lws_get_opaque_user_data(wsi))) {
+            shard = connection->shard;
             lws_set_opaque_user_data(wsi, NULL);
             connection_gone(connection);
+            begin(shard); /* nothing is written to this one any more */
         }
+        break;
+    case LWS_CALLBACK_WSI_DESTROY: /* by libuv, of all that were closed in a turn behind its end */
+        begin(lws_context_user(lws_get_context(wsi)));
         break;
     default:
         break;
@@ -68,14 +80,15 @@ void lws_adapter_setup(void)
     lws_set_allocator(plain_realloc);
 }
 
-struct lws_adapter *lws_adapter_new(uv_loop_t *loop)
+struct lws_adapter *lws_adapter_new(struct shard *shard)
 {
     struct lws_adapter *adapter = calloc(1, sizeof(*adapter));
-    void *loops[] = {loop};
+    void *loops[] = {&shard->loop};
     struct lws_context_creation_info info = {
         .port = CONTEXT_PORT_NO_LISTEN_SERVER,
         .options = LWS_SERVER_OPTION_LIBUV | LWS_SERVER_OPTION_EXPLICIT_VHOSTS,
         .foreign_loops = loops,
+        .user = shard,
         .protocols = protocols,
         .retry_and_idle_policy = &no_timers,
         .pt_serv_buf_size = READ_BYTES,

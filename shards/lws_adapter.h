@@ -9,19 +9,19 @@
 #define SHARDCAST_SHARDS_LWS_ADAPTER_H
 
 #include <stdbool.h>
-#include <uv.h>
 
 #include "proto/error.h"
 
 struct connection;
 struct lws_adapter;
+struct shard;
 
 /* Once per process, before any context: quiet logs, and an allocator without libwebsockets'
  * process-wide counter, which is a data race between contexts. Main thread. */
 void lws_adapter_setup(void);
 
-/* A context on this loop. One at a time in the whole process. NULL: failed. */
-struct lws_adapter *lws_adapter_new(uv_loop_t *loop) MUST_CHECK;
+/* A context on the shard's loop. One at a time in the whole process. NULL: failed. */
+struct lws_adapter *lws_adapter_new(struct shard *shard) MUST_CHECK;
 
 /* Begins the end: closes what is open. Then the loop must run until its handles are closed, and
  * then lws_adapter_free(). */

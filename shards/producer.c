@@ -2,6 +2,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <unistd.h>
 #include <uv.h>
 
@@ -12,6 +13,10 @@
 #define SCRATCH_BYTES (128u << 10)
 #define OUT_MAX       (1u << 20) /* answers that a producer has not taken */
 #define LINGER_TICKS  (2u * WHEEL_PER_SECOND)
+
+/* Producers that are read from before the loop comes to them, at a time, and how much from each. */
+#define AHEAD_PRODUCERS 64
+#define AHEAD_BYTES     65536
 
 /* Questions for history that a producer may have under way: each answer holds messages. */
 #define HISTORIES_MAX 16
@@ -405,6 +410,33 @@ static void take_up(struct producer *producer)
     consume(producer, producer->input, producer->input_size);
     if (!producer->ended && !producer->waiting && !producer->peer_done)
         uv_read_start((uv_stream_t *)&producer->tcp, on_allocate, on_read);
+}
+
+static void read_ahead(struct producer *producer)
+{
+    uv_handle_t *handle = (uv_handle_t *)&producer->tcp;
+    uv_os_fd_t fd;
+    uv_buf_t buffer;
+    ssize_t got;
+
+    if (producer->ended || producer->waiting || producer->peer_done || uv_fileno(handle, &fd))
+        return;
+    on_allocate(handle, AHEAD_BYTES, &buffer);
+    got = buffer.len ? recv(fd, buffer.base, buffer.len, MSG_DONTWAIT) : 0;
+    if (got > 0) /* an end or an error is the loop's to tell */
+        on_read((uv_stream_t *)&producer->tcp, got, &buffer);
+}
+
+void producer_read_ahead(struct shard *shard)
+{
+    struct producer_table *table = &shard->producers;
+
+    for (uint32_t i = 0; i < AHEAD_PRODUCERS && i < table->slots.room; i++) {
+        struct producer *producer = table->slots.slots[table->ahead++ % table->slots.room].thing;
+
+        if (producer)
+            read_ahead(producer);
+    }
 }
 
 void producer_take_waiting(struct shard *shard)

@@ -21,6 +21,7 @@ struct producer_table {
     struct slot_list waiting;   /* have commands that could not be taken yet */
     struct slot_list answered;  /* have answers to send */
     struct slot_list lingering; /* have had their last answer, and may still be sending */
+    uint32_t ahead;             /* slot that producer_read_ahead() goes on with */
     uint8_t *scratch;           /* what a read fills where nothing is half read */
 };
 
@@ -35,6 +36,10 @@ bool producer_accept(struct shard *shard, int fd);
 void producer_answered(struct shard *shard, const struct record_answer *answer);
 void producer_closed(struct shard *shard, const struct record_closed *closed);
 void producer_history(struct shard *shard, const struct record_history_answer *answer);
+
+/* Reads what some of them have sent, each in its turn, although the loop has not come to them. Not
+ * in a producer's event. */
+void producer_read_ahead(struct shard *shard);
 
 /* Takes commands that had to wait, if they need not any more. */
 void producer_take_waiting(struct shard *shard);

@@ -63,6 +63,7 @@ static bool client_accepted(struct shard *shard, int fd)
     bool counted, over;
 
     shard_turn_begins(shard);
+    shard_between_events(shard);
     counted = take_one(&shard->world->sockets, shard->settings->limits.connections);
     over = !counted || shard->sockets >= shard->socket_max;
     connection_accept(shard, fd, over, counted);
@@ -106,6 +107,7 @@ static int init_memory(struct shard *shard)
     struct world *world = shard->world;
 
     shard->magic = SHARD_MAGIC;
+    shard->settling = true; /* until the first turn's end */
     shard->counters = world->counters[shard->index];
     shard->random = world->seed + shard->index + 1;
     shard->input_budget = SHARD_INPUT_BUDGET;
@@ -163,7 +165,7 @@ static int init_all(struct shard *shard, char error[256])
     own_fd_table(shard);
     if (!failed && uv_loop_init(&shard->loop))
         failed = ERR_SYS;
-    if (!failed && !(shard->lws = lws_adapter_new(&shard->loop)))
+    if (!failed && !(shard->lws = lws_adapter_new(shard)))
         failed = ERR_NOMEM;
     if (!failed)
         failed = shard_turn_init(shard);
@@ -183,6 +185,7 @@ static void run(struct shard *shard)
 /* Closes what is left of loop and sockets. */
 static void end_loop(struct shard *shard)
 {
+    shard->settling = true; /* nothing is done between events any more */
     listener_close(shard->clients);
     listener_close(shard->commands);
     connection_cut_all(shard);

@@ -88,16 +88,22 @@ struct shard {
     struct listener *clients, *commands;
 
     uint64_t random;
-    uint64_t now_ns;       /* when the turn began; shard_clock() is exact */
-    uint64_t turn_began;   /* first event of the turn; 0: it has only slept */
-    uint64_t slice_ns;     /* when the work under way last looked whether something else waits */
-    uint64_t under_way;    /* bytes of commands that have not been answered yet */
-    uint32_t input_budget; /* bytes of commands that may still be read this turn */
-    uint32_t sockets;      /* accepted clients */
-    bool idling;           /* the next turn begins at once */
-    bool draining;         /* takes in no more */
-    bool closing_all;      /* clients have been told to go */
-    bool running;          /* the turn's handles are on the loop */
+    uint64_t now_ns;        /* when the turn began; shard_clock() is exact */
+    uint64_t turn_began;    /* first event of the turn; 0: it has only slept */
+    uint64_t settled_ns;    /* … or when something else was last done between two of its events */
+    uint64_t slice_ns;      /* when the work under way last looked whether something else waits */
+    uint64_t share_ns;      /* so long it may go on while nothing but sockets waits … */
+    uint64_t share_ends_ns; /* … until then */
+    uint64_t under_way;     /* bytes of commands that have not been answered yet */
+    uint32_t input_budget;  /* bytes of commands that may still be read this turn */
+    uint32_t sockets;       /* accepted clients */
+    bool settling;          /* is doing what follows from the events */
+    bool idling;            /* the next turn begins at once */
+    bool stops_intake;      /* is to do so at the turn's end */
+    bool cuts_all;          /* likewise */
+    bool draining;          /* takes in no more */
+    bool closing_all;       /* clients have been told to go */
+    bool running;           /* the turn's handles are on the loop */
     bool quit;
     uint8_t told; /* enum shard_state that the main thread knows of */
 };
@@ -136,6 +142,12 @@ void shard_give_group(struct shard *shard);
 
 /* Called by whatever is the first event of a turn: notes when it began. */
 void shard_turn_begins(struct shard *shard);
+
+/* Before a socket's event is taken, behind shard_turn_begins(): libuv hands out those of up to 48
+ * times 1024 sockets before a turn goes on, which is long when very many connect or leave at once.
+ * So what is due to others is done between two of them every so often. No connection is freed by
+ * it, though it may be DEAD. */
+void shard_between_events(struct shard *shard);
 
 /* Asks for another turn without a sleep. */
 void shard_again(struct shard *shard);

@@ -11,7 +11,7 @@
 /* Batches that one turn takes from the inbox; each is a turn's work of another shard. */
 #define BATCHES_PER_TURN 64
 
-/* So long one kind of work may keep the rest waiting. */
+/* So long one kind of work may keep the rest waiting: at least, see shard_must_make_way(). */
 #define SLICE_NS 250000u
 
 /* After so long a turn ends, whatever else could follow in it. */
@@ -21,7 +21,7 @@ void shard_turn_begins(struct shard *shard)
 {
     shard->now_ns = shard_clock(shard);
     if (!shard->turn_began)
-        shard->turn_began = shard->now_ns;
+        shard->turn_began = shard->settled_ns = shard->now_ns;
 }
 
 void shard_again(struct shard *shard)
@@ -32,6 +32,7 @@ void shard_again(struct shard *shard)
 void shard_slice_begins(struct shard *shard)
 {
     shard->slice_ns = shard_clock(shard);
+    shard->share_ends_ns = shard->slice_ns + shard->share_ns;
 }
 
 bool shard_must_make_way(struct shard *shard)
@@ -42,8 +43,13 @@ bool shard_must_make_way(struct shard *shard)
     if (now - shard->slice_ns < SLICE_NS)
         return false;
     shard->slice_ns = now;
+    if (inbox_has_critical(shard->world->inboxes[shard->index]))
+        return true;
+    if (now < shard->share_ends_ns)
+        return false;
+    shard->share_ends_ns = now + shard->share_ns;
     /* The loop's epoll is readable when one of its files is. */
-    return inbox_has_critical(shard->world->inboxes[shard->index]) || poll(&loop, 1, 0) > 0;
+    return poll(&loop, 1, 0) > 0;
 }
 
 /* Publishing and its answers */
@@ -204,14 +210,14 @@ static void dispatch(struct shard *shard, uint32_t source, struct record *record
         take_settings(shard, (struct record_settings *)record);
         break;
     case RECORD_STOP_INTAKE:
-        stop_intake(shard);
+        shard->stops_intake = true;
         break;
     case RECORD_CLOSE_ALL:
         shard->closing_all = true;
         connection_close_all(shard);
         break;
     case RECORD_CUT:
-        connection_cut_all(shard);
+        shard->cuts_all = true;
         break;
     case RECORD_QUIT:
         shard->quit = true;
@@ -267,6 +273,44 @@ static void take_inbox(struct shard *shard)
         group_flush_critical(&shard->groups);
         hurry(shard);
     }
+}
+
+/* What closes sockets must not be done between two events: one of them may be of that socket. */
+static void obey(struct shard *shard)
+{
+    if (shard->stops_intake)
+        stop_intake(shard);
+    if (shard->cuts_all)
+        connection_cut_all(shard);
+    shard->stops_intake = shard->cuts_all = false;
+}
+
+/* The flush that follows may take as long as all that has kept it waiting. */
+static void share_time(struct shard *shard)
+{
+    uint64_t waited = shard->turn_began ? shard_clock(shard) - shard->settled_ns : 0;
+
+    shard->share_ns = waited > SLICE_NS ? waited : SLICE_NS;
+}
+
+void shard_between_events(struct shard *shard)
+{
+    if (shard->settling || shard->now_ns - shard->settled_ns < SLICE_NS)
+        return;
+    shard->settling = true;
+    hurry(shard);
+    producer_read_ahead(shard);
+    take_own(shard);
+    hurry(shard);
+    take_inbox(shard);
+    take_own(shard);
+    outbox_hand_over(shard->outbox);
+    share_time(shard);
+    group_flush_slice(&shard->groups);
+    producer_send_answers(shard);
+    shard->input_budget = SHARD_INPUT_BUDGET;
+    shard->settling = false;
+    shard->now_ns = shard->settled_ns = shard_clock(shard);
 }
 
 /* Handles */
@@ -325,12 +369,15 @@ static void on_check(uv_check_t *check)
 
     inbox_awake(shard->world->inboxes[shard->index]);
     shard->idling = false;
+    shard->settling = true;
     shard->now_ns = shard_clock(shard);
     hurry(shard);
     producer_take_waiting(shard);
     take_own(shard);
     hurry(shard);
     take_inbox(shard);
+    obey(shard);
+    share_time(shard);
     settle(shard);
     producer_send_answers(shard);
     hand_over(shard);
@@ -338,6 +385,7 @@ static void on_check(uv_check_t *check)
     if (producer_can_go_on(shard) || connection_can_go_on(shard))
         shard_again(shard); /* what they waited for has come in this turn */
     count_turn(shard);
+    shard->settling = false;
     if (shard->quit)
         uv_stop(&shard->loop);
 }
