@@ -81,27 +81,31 @@ static void explain_failure(struct run *run, const char *what)
     progress_end(&run->progress);
     if (sum && last) {
         pool_collect(run->pool, last, 0, sum, NULL);
-        fprintf(stderr, "shardcast-load: %s%s%s\n", what, sum->failure[0] ? ": " : "",
-                sum->failure);
+        fprintf(stderr, "shardcast-load: %s%s%s", what, sum->failure[0] ? ": " : "", sum->failure);
+        if (sum->faults.closed)
+            fprintf(stderr, "; %" PRIu64 " that were in have been closed again, code %u",
+                    sum->faults.closed, sum->close_code);
+        fputc('\n', stderr);
     }
     free(last);
     free(sum);
 }
 
-/* Until all connections are made, or have failed, or nothing changes any more. Returns when the
+/* Until all connections were made, or have failed, or nothing changes any more. Returns when the
  * last was made. */
-static uint64_t wait_connected(struct run *run, uint64_t failed_before)
+static uint64_t wait_connected(struct run *run, const struct pool_count *before)
 {
     uint64_t members = groups_members(run->groups), made = 0, changed = monotonic_ns();
 
     while (monotonic_ns() - changed < CONNECT_STALL_S * NS_PER_S) {
         struct pool_count count = pool_count(run->pool);
+        uint64_t opened = count.opened - before->opened;
 
-        if (count.open != made) {
-            made = count.open;
+        if (opened != made) {
+            made = opened;
             changed = monotonic_ns();
         }
-        if (count.open + count.failed - failed_before >= members)
+        if (opened + count.failed - before->failed >= members)
             break;
         run_progress(run, "connecting");
         usleep(500);
@@ -112,7 +116,7 @@ static uint64_t wait_connected(struct run *run, uint64_t failed_before)
 int run_connect(struct run *run, struct connect_result *result)
 {
     uint64_t began, ended, members = groups_members(run->groups);
-    uint64_t failed = pool_count(run->pool).failed;
+    struct pool_count count = pool_count(run->pool);
     struct server_sample before, after;
     struct usage usage;
 
@@ -124,7 +128,7 @@ int run_connect(struct run *run, struct connect_result *result)
     usage_begin(&usage);
     began = monotonic_ns();
     pool_connect(run->pool, run->options->in_flight);
-    ended = wait_connected(run, failed);
+    ended = wait_connected(run, &count);
     usage_end(&usage, 0);
     result->opened = pool_count(run->pool).open;
     result->failed = members - result->opened;
