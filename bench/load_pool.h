@@ -136,7 +136,4 @@ void pool_collect(struct pool *pool, const uint64_t *last, uint64_t last_everyon
 /* Forgets latencies, so that the next ones are of the next measurement only. */
 void pool_reset_latency(struct pool *pool);
 
-/* CPU time of each of the first `count` workers, in ns since they started. */
-void pool_cpu(const struct pool *pool, uint64_t *cpu_ns, unsigned count);
-
 #endif

@@ -103,6 +103,10 @@ void run_drop(struct run *run);
 enum join_by { JOIN_BY_GROUPS, JOIN_BY_EVERYONE };
 int run_join(struct run *run, enum join_by by);
 
+/* Waits until every member has the last message of its group. -1: nothing more comes, and not all
+ * have. *last_ns: when something came last. */
+int run_wait_even(struct run *run, uint64_t *last_ns);
+
 /* Publishes and waits until all has arrived, or nothing more does. -1: it could not be done, and
  * stderr says why; what arrived wrongly is in the measurement. */
 int run_measure(struct run *run, const struct schedule *schedule, struct measurement *measurement);
