@@ -2,6 +2,8 @@
 // fresh for every measurement, and ended by its pid.
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
+import { readdirSync } from 'node:fs';
+import os from 'node:os';
 import { createInterface } from 'node:readline';
 
 const running = new Set();
@@ -105,8 +107,17 @@ export async function stop(server) {
   running.delete(child);
 }
 
+// Sets the niceness of a process's threads; those that it makes later inherit it.
+function renice(pid, niceness) {
+  try {
+    for (const thread of readdirSync(`/proc/${pid}/task`)) os.setPriority(Number(thread), niceness);
+  } catch {
+    // It has ended, or may not have more: the figures then say what they say.
+  }
+}
+
 // Runs shardcast-load against a server; resolves with its exit status and what it printed.
-export async function load({ path, cores, server, args }) {
+export async function load({ path, cores, server, args, niceness }) {
   const all = [...args.map(String), '--json', '--quiet', '--pid', String(server.pid)];
   all.push('--clients', server.clients, '--producers', server.producers, '--admin', server.admin);
   all.push('--protocol', server.protocol);
