@@ -11,7 +11,7 @@ import { withEngine } from './lib/engine.mjs';
 import { Producer } from './lib/producer.mjs';
 import { Proxy } from './lib/proxy.mjs';
 import { FORMS, Sdk } from './lib/sdk.mjs';
-import { random, scaled, sleep, until } from './lib/util.mjs';
+import { random, reset, scaled, sleep, until } from './lib/util.mjs';
 
 const GROUP = 'kept:g';
 const RATE = 1000; // messages a second
@@ -84,7 +84,7 @@ function kill(engine, socket, counts) {
     setTimeout(() => {
       const killed = socket.readyState !== WebSocket.OPEN;
       counts[killed ? 'killed' : 'destroyed'] = (counts[killed ? 'killed' : 'destroyed'] ?? 0) + 1;
-      if (!killed) socket._socket?.resetAndDestroy();
+      if (!killed) reset(socket._socket);
     }, 50);
   });
 }

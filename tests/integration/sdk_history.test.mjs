@@ -35,6 +35,9 @@ const numbers = (first, last) => {
   return all;
 };
 
+const range = (count) => Array.from({ length: count }, (_, i) => i);
+const offsetsOf = ({ publications }) => publications.map(({ offset }) => offset);
+
 /** The offsets of publications, each of which must be m and its offset. */
 const offsets = (form, publications = []) =>
   publications.map(({ data, offset, ...rest }) => {
@@ -235,6 +238,25 @@ forEachForm(test, 'within recovery_bytes, as sent', async (form) => {
     await limit(900);
     const one = await history({});
     assert.deepEqual([one.numbers, one.offset], [[1], 202]);
+  });
+});
+
+forEachForm(test, 'no frame is over 1 MiB', async (form) => {
+  const big = { limits: { message_bytes: 65536 }, namespaces: [{ name: '', max_rate: 0, history: { messages: 100, seconds: 300, bytes: 1 << 24 } }] };
+  await withEngine({ shards: 2, config: big }, async (engine) => {
+    const producer = await Producer.connect(engine);
+    const wire = await Wire.connect(engine, form);
+    const groups = ['a', 'b', 'c', 'd', 'e', 'f'];
+    await Promise.all(groups.flatMap((group) => range(30).map(() => producer.broadcast(group, 'x'.repeat(60000)))));
+    const histories = await wire.askAll(groups.map((channel) => ({ history: { channel, limit: -1 } })));
+    for (const { history } of histories) assert.deepEqual(offsetsOf(history), numbers(1, history.publications.length));
+    const recoveries = await wire.askAll(groups.map((channel) => ({ subscribe: { channel, recover: true, offset: 14 } })));
+    for (const { subscribe } of recoveries) assert.deepEqual(offsetsOf(subscribe), numbers(15, 30));
+    await Promise.all(range(20).map(() => producer.broadcast({ groups }, 'y'.repeat(60000))));
+    await until(() => wire.log.filter(({ push }) => push).length === 20 * groups.length, 'live, too');
+    const sizes = wire.frames.map((frame) => Buffer.byteLength(frame));
+    assert.ok(Math.max(...sizes) <= 1 << 20, `${Math.max(...sizes)}`);
+    assert.ok(sizes.filter((size) => size > 900000).length >= 2 * groups.length, 'and they are used');
   });
 });
 

@@ -70,7 +70,7 @@ for (const shards of [1, 4])
         await wires[1].leave(); // with a close frame
         await countsWhen(watcher, [7, 5]);
         wires[2].drop(); // without
-        wires[3].socket._socket.resetAndDestroy();
+        wires[3].reset();
         await raws[0].drop();
         await raws[1].leave();
         await countsWhen(watcher, [3, 2]);

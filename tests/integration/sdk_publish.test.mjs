@@ -6,7 +6,8 @@ import { Client } from './lib/client.mjs';
 import { withEngine } from './lib/engine.mjs';
 import { Producer } from './lib/producer.mjs';
 import { assertError, forEachForm, FORMS, Sdk, who, Wire } from './lib/sdk.mjs';
-import { parallel, scaled, sleep, until } from './lib/util.mjs';
+
+import { frameBytes, parallel, scaled, sleep, until } from './lib/util.mjs';
 
 const config = {
   limits: { message_bytes: 2000 },
@@ -174,6 +175,12 @@ for (const shards of [1, 4])
       const stats = await engine.quiet();
       assert.equal(stats.messages_in, count);
       assert.equal(stats.deliveries, count * (raws.length + wires.length + heard.length));
+      // Message frames with their headers, and none of the joins and replies.
+      const frames = (wire) => wire.frames.filter((frame) => wire.form.decode(frame).every(({ push }) => push?.pub));
+      const bytes = (all) => all.reduce((sum, frame) => sum + frameBytes(Buffer.byteLength(frame)), 0);
+      const ofSdks = sdks.map(({ form }) => bytes(frames(wires.find((wire) => wire.form === form))));
+      const each = [...raws.map(() => bytes(reference)), ...wires.map((wire) => bytes(frames(wire))), ...ofSdks];
+      assert.equal(stats.bytes_out, each.reduce((sum, n) => sum + n, 0));
       for (const sdk of sdks) sdk.close();
     });
   });

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import net from 'node:net';
 import { after } from 'node:test';
 import { chromium } from 'playwright-core';
-import { SLOW, within } from './util.mjs';
+import { reset, SLOW, within } from './util.mjs';
 
 const CHROMIUM = process.env.SHARDCAST_CHROMIUM || '/usr/bin/chromium';
 const FLAGS = [
@@ -78,7 +78,7 @@ export class Wire {
   cut(random) {
     const all = [...this.#ends];
     for (const ends of random ? all.splice(random(all.length), 1) : all)
-      for (const end of ends) random?.(2) ? end.destroy() : end.resetAndDestroy();
+      for (const end of ends) random?.(2) ? end.destroy() : reset(end);
   }
 
   down() {

@@ -1,14 +1,14 @@
 // A network that fails: a TCP proxy before the engine whose connections can be cut in every way.
 import net from 'node:net';
 import { after } from 'node:test';
-import { random } from './util.mjs';
+import { random, reset } from './util.mjs';
 
 /** What can happen to a connection: [what the client's side sees, what the engine's side sees]. */
 const CUTS = {
   end: (near, far) => (near.destroySoon(), far.destroySoon()),
-  reset: (near, far) => (near.resetAndDestroy(), far.resetAndDestroy()),
-  near: (near, far) => (near.resetAndDestroy(), setTimeout(() => far.destroy(), 200)),
-  far: (near, far) => (far.resetAndDestroy(), setTimeout(() => near.destroy(), 200)),
+  reset: (near, far) => (reset(near), reset(far)),
+  near: (near, far) => (reset(near), setTimeout(() => far.destroy(), 200)),
+  far: (near, far) => (reset(far), setTimeout(() => near.destroy(), 200)),
   // Nothing passes any more, and nobody is told.
   freeze: (near, far) => {
     for (const socket of [near, far]) socket.unpipe().pause();

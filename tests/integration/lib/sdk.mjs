@@ -7,7 +7,7 @@ import assert from 'node:assert/strict';
 import { after } from 'node:test';
 import WebSocket from 'ws';
 import { decodeReplies, encodeCommands } from './protobuf.mjs';
-import { Mailbox, SLOW, until, within } from './util.mjs';
+import { Mailbox, reset, SLOW, until, within } from './util.mjs';
 
 const json = {
   name: 'json',
@@ -168,6 +168,11 @@ export class Wire {
 
   drop() {
     this.socket.terminate();
+    return this.closed;
+  }
+
+  reset() {
+    if (this.socket._socket) reset(this.socket._socket);
     return this.closed;
   }
 }

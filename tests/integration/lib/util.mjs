@@ -113,3 +113,6 @@ export async function parallel(items, width, work) {
   await Promise.all(Array.from({ length: Math.min(width, items.length) }, run));
   return results;
 }
+
+/** Ends a socket with a reset, as a host that is gone. Node does not take one that is ending already. */
+export const reset = (socket) => (socket.writableEnded ? socket.destroy() : socket.resetAndDestroy());
