@@ -1,7 +1,6 @@
 /* nchan: the path names the channel, every frame is a message; published by HTTP POST, pipelined on
  * one connection, each answered with 201 (somebody listens) or 202. */
 #define _GNU_SOURCE
-#include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 
@@ -29,9 +28,14 @@ static int head(char *out, size_t room, const char *group, size_t payload)
 static int64_t content_length(const char *headers, size_t size)
 {
     static const char name[] = "\r\nContent-Length: ";
-    const char *found = memmem(headers, size, name, sizeof(name) - 1);
+    const char *end = headers + size, *at = memmem(headers, size, name, sizeof(name) - 1);
+    int64_t length = 0;
 
-    return found ? strtoll(found + sizeof(name) - 1, NULL, 10) : -1;
+    if (!at)
+        return -1;
+    for (at += sizeof(name) - 1; at < end && *at >= '0' && *at <= '9' && length < INT32_MAX; at++)
+        length = length * 10 + (*at - '0');
+    return length;
 }
 
 static int64_t take_answer(const uint8_t *bytes, size_t size, struct answer *answer)

@@ -2,7 +2,7 @@
 // no message is missed, none comes twice, none out of order.
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
-import test from 'node:test';
+import test from './lib/together.mjs';
 import { closePage, openPage, Wire } from './lib/browser.mjs';
 import { withEngine } from './lib/engine.mjs';
 import { Producer } from './lib/producer.mjs';

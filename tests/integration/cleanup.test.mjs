@@ -1,13 +1,13 @@
 // The end of a connection, of whatever kind, leaves no trace: it is in no group, no figure and no
 // table of files any more, homes forget its groups, and memory comes back.
 import assert from 'node:assert/strict';
-import { readdirSync, readlinkSync } from 'node:fs';
 import net from 'node:net';
-import test from 'node:test';
+import test from './lib/together.mjs';
 import { Client, refusal } from './lib/client.mjs';
 import { withEngine } from './lib/engine.mjs';
 import { Producer } from './lib/producer.mjs';
 import { closeFrame, frame, OPCODE, Raw, upgradeRequest } from './lib/raw.mjs';
+import { settled } from './lib/settled.mjs';
 import { numbered, stall, waiting } from './lib/stalled.mjs';
 import { SCALE, SLOW, parallel, scaled, sleep, until } from './lib/util.mjs';
 
@@ -20,26 +20,6 @@ const config = {
     { name: 'full', max_members: 1 },
   ],
 };
-
-/** Open sockets of all threads: each shard has a table of its own. */
-function openFiles(engine) {
-  const tasks = `/proc/${engine.pid}/task`;
-  return readdirSync(tasks).flatMap((task) => readdirSync(`${tasks}/${task}/fd`).map((fd) => {
-    try {
-      return `${task}/${fd}: ${readlinkSync(`${tasks}/${task}/fd/${fd}`)}`;
-    } catch {
-      return ''; // closed meanwhile
-    }
-  })).filter((file) => file.includes('socket:'));
-}
-
-/** Waits until there are no more of them than before. */
-async function filesClosed(engine, before, what) {
-  let now;
-  await until(() => (now = openFiles(engine)).length <= before.length, what).catch((error) => {
-    throw new Error(`${error.message}: ${now.filter((file) => !before.includes(file)).join(', ')}`);
-  });
-}
 
 const close = async (raw) => {
   raw.write(closeFrame(1000));
@@ -58,6 +38,10 @@ const closed = async (raw, code) => {
 
 /** How connections end, and what the end counts as. Each has joined what `path(name)` says. */
 const ENDS = {
+  'no pong': ['no_pong', async (raw, producer, name, engine) => {
+    await closed(raw, 3012);
+    await engine.reload({ ...config, health: { ping_seconds: 0, pong_timeout_seconds: 1 } }); // for the others
+  }],
   'close frame': ['client', close],
   'close frame, no TCP end': ['client', async (raw) => {
     raw.write(closeFrame(1001, 'going'));
@@ -79,7 +63,6 @@ const ENDS = {
     raw.socket.end();
     await raw.end();
   }, (name) => `/ws/talk:${name}`],
-  'no pong': ['no_pong', (raw) => closed(raw, 3012)],
   'disconnect': ['disconnected', async (raw, producer, name) => {
     assert.equal((await producer.disconnect({ group: `session:${name}` }, { code: 4000 })).members, 1);
     await closed(raw, 4000);
@@ -136,8 +119,9 @@ for (const shards of [1, 2, 4])
   test(`every kind of end: ${shards} shards`, async (t) => {
     await withEngine({ shards, config }, async (engine) => {
       const producer = await Producer.connect(engine);
+      await settled(engine); // that has a producer of its own
       await producer.call({ op: 'ping' });
-      const files = openFiles(engine);
+      const idle = engine.sockets();
       const epochs = {};
       const expected = {};
 
@@ -146,7 +130,7 @@ for (const shards of [1, 2, 4])
           now.active_users === 0 && now.active_experiments === 0, `${what}: nothing is left`);
         for (const key of ['group_connections', 'experiment_connections', 'session_connections', 'active_sessions'])
           assert.equal(stats[key], 0, `${what}: ${key}`);
-        await filesClosed(engine, files, `${what}: its file is closed`);
+        await engine.hasSockets(idle, 0, `${what}: its file is closed`);
         await engine.quiet();
       };
 
@@ -215,12 +199,12 @@ for (const shards of [1, 2, 4])
 
 test('a request that is never finished: cut after 10 s, and nothing is left', async () => {
   await withEngine({ shards: 2, config }, async (engine) => {
-    const files = openFiles(engine);
+    const idle = engine.sockets();
     const silent = await parallel(Array.from({ length: 20 }), 10, () => Raw.connect(engine.ports.clients));
     silent.forEach((raw, i) => i % 2 && raw.write('GET /ws/g HTTP/1.1\r\nHost: '));
     await Promise.all(silent.map((raw) => raw.end('it is cut')));
     assert.equal((await engine.stats()).connections_refused.handshake_timeout, 20);
-    await filesClosed(engine, files, 'their files are closed');
+    await engine.hasSockets(idle, 0, 'their files are closed');
   });
 });
 
@@ -253,7 +237,8 @@ test('churn: memory comes back', async (t) => {
   const churn = { limits: { groups: 1000000 }, namespaces: [{ name: '', max_rate: 0, max_members: 0 }] };
   await withEngine({ shards: 4, config: churn }, async (engine) => {
     const producer = await Producer.connect(engine);
-    const files = openFiles(engine);
+    await producer.call({ op: 'ping' });
+    const idle = engine.sockets();
     // Half of the names are new each time, half are shared; one in ten connections has a user.
     const round = async (number) => {
       const connections = Array.from({ length: joins / PER_CONNECTION });
@@ -274,7 +259,7 @@ test('churn: memory comes back', async (t) => {
     t.diagnostic(`${joins} joins: ${(first / 1048576).toFixed(1)} MiB; ${joins} more: ${(second / 1048576).toFixed(1)} MiB; ` +
       `${((Date.now() - began) / 1000).toFixed(0)} s`);
     if (SCALE >= 1) assert.ok(second <= first * 1.05, `${second} bytes after ${first}`);
-    await filesClosed(engine, files, 'all files are closed');
+    await engine.hasSockets(idle, 0, 'all files are closed');
     const { values } = await engine.metrics();
     const stats = await engine.stats();
     assert.equal(values.shardcast_connections_opened_total, 2 * joins / PER_CONNECTION);

@@ -1,7 +1,7 @@
 // The contract's "Stopping": a drain keeps what was acknowledged, tells every client 1001, keeps
 // /healthz at 200 and /readyz at 503, and ends with status 0; a second signal ends at once with 1.
 import assert from 'node:assert/strict';
-import test from 'node:test';
+import test from './lib/together.mjs';
 import { Client, refusal } from './lib/client.mjs';
 import { startEngine, withEngine } from './lib/engine.mjs';
 import { encode, Producer } from './lib/producer.mjs';

@@ -1,7 +1,7 @@
 // The contract's producer command `history` and the command line's: what a group keeps, bounded and
 // in order, for whoever asks; and the errors.
 import assert from 'node:assert/strict';
-import test from 'node:test';
+import test from './lib/together.mjs';
 import { Client } from './lib/client.mjs';
 import { runProgram, withEngine } from './lib/engine.mjs';
 import { encode, Producer } from './lib/producer.mjs';

@@ -1,7 +1,7 @@
 // The contract's "Raw clients": how groups are asked for, what is refused before the upgrade and in
 // which order, the hello, and the limits that joining meets.
 import assert from 'node:assert/strict';
-import test from 'node:test';
+import test from './lib/together.mjs';
 import { Client, refusal } from './lib/client.mjs';
 import { UNLIMITED, withEngine } from './lib/engine.mjs';
 import { Producer } from './lib/producer.mjs';

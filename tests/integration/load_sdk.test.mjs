@@ -1,7 +1,7 @@
 // The load generator as Centrifuge clients: in both forms and among raw members it finds nothing
 // wrong, and after a cut it tells recovering from not recovering.
 import assert from 'node:assert/strict';
-import test from 'node:test';
+import test from './lib/together.mjs';
 import { runProgram, withEngine } from './lib/engine.mjs';
 
 const kept = (messages) => ({

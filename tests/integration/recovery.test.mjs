@@ -2,7 +2,7 @@
 // then live, each frame one offset further; where that cannot be it is closed 3010 and not left to
 // guess.
 import assert from 'node:assert/strict';
-import test from 'node:test';
+import test from './lib/together.mjs';
 import { Client } from './lib/client.mjs';
 import { startEngine, withEngine } from './lib/engine.mjs';
 import { Producer } from './lib/producer.mjs';

@@ -1,7 +1,7 @@
 // The Centrifuge protocol's positions: history, and recovery of what was missed by a subscribe. That
 // offsets are those of the producers' acknowledgements, and every case in which nothing is recovered.
 import assert from 'node:assert/strict';
-import test from 'node:test';
+import test from './lib/together.mjs';
 import { withEngine } from './lib/engine.mjs';
 import { Producer } from './lib/producer.mjs';
 import { assertError, forEachForm, Sdk, Wire } from './lib/sdk.mjs';

@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { existsSync } from 'node:fs';
-import test from 'node:test';
+import test from './lib/together.mjs';
 import { Client, refusal } from './lib/client.mjs';
 import { withEngine } from './lib/engine.mjs';
 import { Producer } from './lib/producer.mjs';
@@ -94,7 +94,7 @@ function assertHistograms({ values, types, body }, shards) {
 
 const config = {
   limits: { message_bytes: 70000, backlog_bytes: 200000, groups: 14, connections: 12, groups_per_connection: 3 },
-  health: { ping_seconds: 4, pong_timeout_seconds: 2 },
+  health: { ping_seconds: 3600, pong_timeout_seconds: 2 },
   namespaces: [
     { name: '', max_rate: 0, max_members: 0 },
     { name: 'experiment', max_rate: 3 },
@@ -108,6 +108,8 @@ for (const shards of [1, 2, 4])
   test(`every figure after a scenario: ${shards} shards`, async (t) => {
     await withEngine({ shards, config }, async (engine) => {
       const producer = await Producer.connect(engine);
+      await producer.call({ op: 'ping' });
+      const idle = engine.sockets();
       const expected = { ...zeroes(NUMBERS), drops: {}, refused: {}, connections_refused: {}, connections_closed: {} };
       let produced = 0;
       let published = 0;
@@ -258,10 +260,10 @@ for (const shards of [1, 2, 4])
         assert.equal((await late.end()).code, 1013);
         expected.connections_refused.group_full = 1;
         // Five of twelve sockets are free.
-        await engine.hasClientSockets(7, 'those that were refused are gone');
+        await engine.hasSockets(idle, 7, 'those that were refused are gone');
         const silent = [];
         for (let i = 0; i < 5; i++) silent.push(await Raw.connect(engine.ports.clients));
-        await engine.hasClientSockets(12, 'all places are taken');
+        await engine.hasSockets(idle, 12, 'all places are taken');
         await refusals('connection_limit', 503, ['/ws/g1', '/ws/g1']);
         await Promise.all(silent.slice(1).map((raw) => raw.drop()));
         await silent[0].end('it is cut after 10 s');
@@ -288,7 +290,6 @@ for (const shards of [1, 2, 4])
         await ends('too_big', '/ws/talk:t', 1009, (raw) => raw.write(frame(OPCODE.text, '', { length: 70001 })));
         await ends('not_allowed', '/ws/g1', 1008, (raw) => raw.write(frame(OPCODE.text, 'x')));
         await ends('insufficient_state', '/ws/g1?since=now', 3010, () => {});
-        await ends('no_pong', '/ws/g1', 3012, () => {});
         await ends('disconnected', '/ws/g1?user=zoe', 4000, () => producer.disconnect({ user: 'zoe' }, { code: 4000 }));
         await check(members);
       });
@@ -359,11 +360,13 @@ test('what slow members did not get: drops by reason, and what they read is what
 test('bytes_out of a member that is cut in mid-frame: what the kernel took, and no more', async () => {
   const impatient = {
     limits: { backlog_bytes: 300000 },
-    health: { ping_seconds: 3, pong_timeout_seconds: 2 },
+    health: { ping_seconds: 3600, pong_timeout_seconds: 2 },
     namespaces: [{ name: '', max_rate: 0 }],
   };
   await withEngine({ shards: 2, config: impatient }, async (engine) => {
     const producer = await Producer.connect(engine);
+    await producer.call({ op: 'ping' });
+    const idle = engine.sockets();
     const slow = await stall(engine, '/ws/g');
     const size = 60000;
     let read = 0;
@@ -371,12 +374,29 @@ test('bytes_out of a member that is cut in mid-frame: what the kernel took, and 
     await publishUntil(engine, producer, 'g', size, (now) => now.connections_closed.slow);
     const stats = await engine.statsWhen((now) => now.total_connections === 0, 'it is closed');
     assert.ok(stats.bytes_out > 0);
-    await engine.hasClientSockets(0, 'it is cut');
+    await engine.hasSockets(idle, 0, 'it is cut');
     slow.socket.resume();
     await slow.end();
     const after = await engine.quiet();
     assert.equal(after.bytes_out, read);
     assert.equal(after.deliveries, Math.floor(read / frameBytes(size)));
+  });
+});
+
+test('no_pong is counted', async () => {
+  const config = { health: { ping_seconds: 2, pong_timeout_seconds: 1 }, namespaces: [{ name: '', max_rate: 0 }] };
+  await withEngine({ shards: 2, config }, async (engine) => {
+    const raw = await Raw.upgrade(engine, '/ws/g');
+    assert.equal((await raw.closeFrame()).code, 3012);
+    await raw.drop();
+    const expected = { ...zeroes(NUMBERS), connections_closed: { no_pong: 1 } };
+    const stats = await eventually(async () => {
+      const now = await engine.stats();
+      assertFigures(now, expected, 'stats');
+      return now;
+    });
+    assertSums(stats);
+    assertMetrics((await engine.metrics()).values, stats, { members: { '': 0 }, producer: 0, client: 0 });
   });
 });
 

@@ -3,13 +3,15 @@
 // the documented one and a sanitizer's report are failures.
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readdirSync, readlinkSync, rmSync, writeFileSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import http from 'node:http';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { after } from 'node:test';
 import { fileURLToPath } from 'node:url';
+import { dropAll } from './raw.mjs';
+import { settled } from './settled.mjs';
 import { SLOW, until, within } from './util.mjs';
 
 const here = path.dirname(fileURLToPath(import.meta.url));
@@ -183,19 +185,26 @@ export class Engine {
     return { values, types, body: answer.body, headers: answer.headers };
   }
 
-  /** How many sockets of clients are accepted and not closed yet, by the kernel's table of TCP. */
-  async clientSockets() {
-    const LISTENS = '0A';
-    const port = `:${this.ports.clients.toString(16).toUpperCase().padStart(4, '0')}`;
-    const table = (await readFile('/proc/net/tcp', 'utf8')).split('\n').map((line) => line.trim().split(/\s+/));
-    // One that waits to be accepted, or that its program has closed, has no inode.
-    return table.filter(([, local, , state, , , , , , inode]) =>
-      local?.endsWith(port) && state !== LISTENS && inode !== '0').length;
+  /** The open sockets of all its threads, since each shard has a table of files of its own. */
+  sockets() {
+    const tasks = `/proc/${this.pid}/task`;
+    const files = readdirSync(tasks).flatMap((task) => readdirSync(`${tasks}/${task}/fd`).map((fd) => {
+      try {
+        return readlinkSync(`${tasks}/${task}/fd/${fd}`);
+      } catch {
+        return ''; // closed meanwhile
+      }
+    }));
+    return new Set(files.filter((file) => file.startsWith('socket:')));
   }
 
-  /** Waits until that is so many: an accept and an end take a moment. */
-  async hasClientSockets(count, what) {
-    await until(async () => (await this.clientSockets()) === count, `${what}: ${count} sockets`);
+  /** Waits until `count` sockets are open beside those of `before`: an accept and an end take a moment. */
+  async hasSockets(before, count, what) {
+    let now;
+    const more = () => (now = [...this.sockets()].filter((socket) => !before.has(socket))).length;
+    await until(() => more() === count, what).catch((error) => {
+      throw new Error(`${error.message}: ${count} sockets, not ${now.join(', ')}`);
+    });
   }
 
   /** Resident memory in bytes. */
@@ -204,12 +213,13 @@ export class Engine {
     return Number(status.match(/VmRSS:\s+(\d+)/)[1]) * 1024;
   }
 
-  /** Writes the configuration anew and has it read. */
+  /** Writes the configuration anew, has it read, and waits until every shard knows it. */
   async reload(config) {
     const before = this.log.length;
     writeFileSync(this.file, typeof config === 'string' ? config : JSON.stringify(config));
     this.signal('SIGHUP');
     await until(() => this.log.length > before, 'the engine logs the reload');
+    await settled(this);
   }
 
   /** Ends the engine, unless it has been told to end before, and checks how it ended. A `signal`
@@ -263,6 +273,7 @@ export async function withEngine(options, work) {
     console.error(`the engine's log:\n${tail.join('\n')}`);
     throw error;
   }
+  await dropAll(engine.ports.clients); // a drain would wait for those that do not answer
   await engine.stop();
 }
 

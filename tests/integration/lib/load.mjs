@@ -19,7 +19,7 @@ export const reach = ({ clients, producers, admin }) => [
 /** Runs a scenario and returns {status, result, stderr}; without a result when it printed none. */
 export async function load(scenario, server, args) {
   const all = [scenario, ...args.map(String), '--json', '--quiet', ...reach(server)];
-  const { status, stdout, stderr } = await runProgram('shardcast-load', all, { ms: 60000 });
+  const { status, stdout, stderr } = await runProgram('shardcast-load', all);
   return { status, stderr, result: stdout.trim() ? JSON.parse(stdout) : null };
 }
 

@@ -68,14 +68,27 @@ export class Producer {
     return this.write(encode(command, { useBigInt64: true }));
   }
 
+  #expect(id) {
+    const answer = new Promise((resolve, reject) => this.#calls.set(id, { resolve, reject }));
+    answer.catch(() => {});
+    return answer;
+  }
+
   /** Sends a command with an id of its own and returns its answer. */
   call(command) {
     if (this.closed) return Promise.reject(new Error('the producer connection is closed'));
     const id = this.#next++;
-    const answer = new Promise((resolve, reject) => this.#calls.set(id, { resolve, reject }));
-    answer.catch(() => {});
+    const answer = this.#expect(id);
     this.send({ ...command, id });
     return within(answer, `the answer to ${command.op} with id ${id}`);
+  }
+
+  /** Sends commands at once, in one piece, and returns their answers. */
+  callAll(commands) {
+    const numbered = commands.map((command) => ({ ...command, id: this.#next++ }));
+    const answers = Promise.all(numbered.map(({ id }) => this.#expect(id)));
+    this.write(Buffer.concat(numbered.map((command) => encode(command, { useBigInt64: true }))));
+    return within(answers, `the answers to ${commands.length} commands`);
   }
 
   broadcast(target, data, more = {}) {

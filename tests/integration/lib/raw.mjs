@@ -52,6 +52,11 @@ export function upgradeRequest(path, headers = {}, { method = 'GET', version = '
 export const acceptKey = (key) =>
   createHash('sha1').update(`${key}258EAFA5-E914-47DA-95CA-C5AB0DC85B11`).digest('base64');
 
+const open = new Set();
+
+/** Drops every connection to a port that a test has left. */
+export const dropAll = (port) => Promise.all([...open].filter((raw) => raw.port === port).map((raw) => raw.drop()));
+
 export class Raw {
   #buffer = Buffer.alloc(0);
   #wake = () => {};
@@ -59,6 +64,8 @@ export class Raw {
 
   constructor(socket) {
     this.socket = socket;
+    this.port = socket.remotePort;
+    open.add(this);
     socket.setNoDelay(true);
     socket.on('data', (chunk) => {
       this.#buffer = this.#buffer.length ? Buffer.concat([this.#buffer, chunk]) : chunk;
@@ -71,6 +78,7 @@ export class Raw {
     socket.on('end', end);
     socket.on('error', end);
     this.closed = new Promise((resolve) => socket.on('close', () => resolve(end())));
+    this.closed.then(() => open.delete(this));
   }
 
   static async connect(port, options = {}) {

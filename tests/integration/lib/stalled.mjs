@@ -1,7 +1,7 @@
 // Members that stop reading, and what waits in the engine for them.
 import assert from 'node:assert/strict';
-import { Producer } from './producer.mjs';
 import { OPCODE, Raw } from './raw.mjs';
+import { settled } from './settled.mjs';
 import { frameBytes, until } from './util.mjs';
 
 export { frameBytes };
@@ -10,27 +10,6 @@ export const dropped = (stats) => Object.values(stats.drops).reduce((sum, n) => 
 
 /** Messages that are neither delivered nor dropped yet. */
 export const waiting = (stats) => stats.messages_routed - stats.deliveries - dropped(stats);
-
-const probes = new WeakMap();
-
-/** A producer of its own, and groups without members whose homes are all of the shards (but for a
- *  chance of one in millions). */
-async function probe(engine) {
-  if (!probes.has(engine)) {
-    const count = 16 * (await engine.stats()).shards.length;
-    const groups = Array.from({ length: count }, (_, i) => `probe:${i}`);
-    probes.set(engine, { groups, producer: await Producer.connect(engine) });
-  }
-  return probes.get(engine);
-}
-
-/** Waits until everything that has been answered has come to the sockets of the members. A shard
- *  answers after what it was handed before: with the first answer the home has handed its messages
- *  over, with the second the members' shard has them, with the third it has been at every socket. */
-async function settled(engine) {
-  const { producer, groups } = await probe(engine);
-  for (let round = 0; round < 3; round++) await producer.broadcast({ groups }, '');
-}
 
 /** The figures once they stand still: who reads has been sent everything, and the kernel takes no
  *  more for those who do not (though it may, later, at a second thought: see undisturbed()). */

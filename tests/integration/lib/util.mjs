@@ -43,6 +43,25 @@ export async function eventually(check, ms) {
   return outcome.value;
 }
 
+/** How late things come on this machine: until the returned function is called, and that answers with
+ *  the most that `touch`, an answer of the engine, came after it was due, in ms. */
+export function lateness(touch) {
+  let worst = 0;
+  let over = false;
+  const watching = (async () => {
+    while (!over) {
+      const due = Date.now() + 20;
+      await sleep(20);
+      await touch();
+      worst = Math.max(worst, Date.now() - due);
+    }
+  })();
+  return () => {
+    over = true;
+    return watching.then(() => worst);
+  };
+}
+
 /** Bytes of a frame from the engine. */
 export const frameBytes = (size) => size + (size < 126 ? 2 : size < 65536 ? 4 : 10);
 
