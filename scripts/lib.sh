@@ -154,7 +154,7 @@ leave_nothing_behind() {
 clean_up() {
     local status=$?
     trap - EXIT INT TERM HUP
-    [[ -z $LOAD_PID ]] || stop_process "$LOAD_PID"
+    [[ -z $LOAD_PID ]] || stop_process "$LOAD_PID" 60
     [[ -z $ENGINE_PID ]] || stop_process "$ENGINE_PID"
     rm -rf "$SCRATCH"
     exit "$status"
