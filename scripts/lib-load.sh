@@ -86,7 +86,7 @@ run_load() {
     shift
     say "running shardcast-load $scenario"
     # In the background and waited for, so that a signal ends this at once.
-    "$ROOT/build/release/bin/shardcast-load" "$scenario" --clients "$ENGINE_CLIENTS" \
+    "$BIN/shardcast-load" "$scenario" --clients "$ENGINE_CLIENTS" \
         --producers "$ENGINE_PRODUCERS" --admin "$ENGINE_ADMIN" --pid "$ENGINE_PID" "$@" &
     LOAD_PID=$!
     wait "$LOAD_PID" || status=$?

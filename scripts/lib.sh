@@ -5,6 +5,9 @@
 # The tree that this file lies in, wherever the caller stands.
 ROOT=$(cd -- "$(dirname -- "${BASH_SOURCE[0]}")/.." && pwd)
 
+# What is started: the release build, or another one.
+BIN=${SHARDCAST_BIN_DIR:-$ROOT/build/release/bin}
+
 # What the engine needs to be built.
 BUILD_PACKAGES=(build-essential cmake ninja-build pkg-config clang libuv1-dev libwebsockets-dev
     libwebsockets-evlib-uv libck-dev libmsgpack-dev libcmocka-dev libjansson-dev libxxhash-dev
@@ -123,7 +126,7 @@ stop_process() {
 start_engine() {
     local log=$1 line='' deadline=$((SECONDS + 10))
     shift
-    setsid "$ROOT/build/release/bin/shardcastd" "$@" 2>"$log" &
+    setsid "$BIN/shardcastd" "$@" 2>"$log" &
     ENGINE_PID=$!
     while ((SECONDS <= deadline)) && kill -0 "$ENGINE_PID" 2>/dev/null; do
         line=$(grep -m 1 'msg=listening' "$log" 2>/dev/null) && break

@@ -88,7 +88,7 @@ start_engine "$SCRATCH/log" --config "$SCRATCH/shardcast.yaml" --listen 127.0.0.
     --producers 127.0.0.1:0 --admin 127.0.0.1:0
 
 say "running the scenario: 3000 updates, some 5 seconds"
-"$ROOT/build/release/bin/shardcast-load" quickstart --clients "$ENGINE_CLIENTS" \
+"$BIN/shardcast-load" quickstart --clients "$ENGINE_CLIENTS" \
     --producers "$ENGINE_PRODUCERS" --admin "$ENGINE_ADMIN" --pid "$ENGINE_PID" &
 LOAD_PID=$!
 # In the background and waited for, so that a signal ends this at once.
