@@ -5,13 +5,10 @@ import { describe, test } from 'node:test';
 import { withEngine } from './lib/engine.mjs';
 import { Producer } from './lib/producer.mjs';
 import { forEachForm, Sdk, Wire } from './lib/sdk.mjs';
-import { lateness, parallel, sleep, until } from './lib/util.mjs';
-
-const PING = 4000; // ms
-const TICK = 250; // the engine's
+import { SLOW, sleep, until } from './lib/util.mjs';
 
 const config = {
-  health: { ping_seconds: PING / 1000, pong_timeout_seconds: 3 },
+  health: { ping_seconds: 3, pong_timeout_seconds: 2 },
   namespaces: [{ name: '', max_rate: 0, max_members: 0 }],
 };
 const isPing = (message) => Object.keys(message).length === 0;
@@ -20,13 +17,19 @@ const together = { concurrency: true };
 /** Answers pings as long as it lives. */
 const answerPings = (wire) => wire.push().then(() => assert.fail('a push'), () => {});
 
-async function pingTimes({ wire, begun }) {
+/** When its first pings come, in ms since it asked to connect. */
+async function pingTimes(engine, form) {
+  const wire = await Wire.open(engine, form);
+  const begun = Date.now();
+  await wire.ask({ connect: {} });
+  await wire.subscribe('g');
   const times = [];
   while (times.length < 3) {
     if (!isPing(await wire.others.take('a ping'))) continue;
     times.push(Date.now() - begun);
     wire.send({});
   }
+  await wire.drop();
   return times;
 }
 
@@ -37,23 +40,13 @@ describe('time passes', together, () => {
       const traffic = setInterval(() => producer.send({ op: 'broadcast', group: 'g', data: 'x' }), 100);
       await Promise.all([
         t.test('the first after half to one interval, then each interval, whatever else is sent', async () => {
-          const late = lateness(() => producer.call({ op: 'ping' }));
-          const all = await parallel(Array.from({ length: 30 }), 10, async () => {
-            const begun = Date.now();
-            return { begun, wire: await Wire.connect(engine, form) };
-          });
-          await Promise.all(all.map(({ wire }) => wire.subscribe('g')));
-          const times = await Promise.all(all.map(pingTimes));
-          const tolerance = TICK + 2 * (await late());
+          const times = await Promise.all(Array.from({ length: 30 }, () => pingTimes(engine, form)));
           const firsts = times.map(([first]) => first);
-          assert.ok(Math.min(...firsts) >= PING / 2 - TICK, `the first after ${Math.min(...firsts)} ms`);
-          assert.ok(Math.max(...firsts) <= PING + tolerance, `the last after ${Math.max(...firsts)} ms`);
-          assert.ok(Math.max(...firsts) - Math.min(...firsts) > PING / 5, 'spread out');
-          for (const [first, second, third] of times)
-            for (const interval of [second - first, third - second])
-              assert.ok(Math.abs(interval - PING) <= tolerance, `${[first, second, third]}, tolerance ${tolerance}`);
-          assert.ok(all.every(({ wire }) => wire.close_code === undefined));
-          await Promise.all(all.map(({ wire }) => wire.drop()));
+          assert.ok(Math.min(...firsts) >= 1500, `the first after ${Math.min(...firsts)} ms`);
+          assert.ok(Math.max(...firsts) <= 3000 + 1500 * SLOW, `the last after ${Math.max(...firsts)} ms`);
+          assert.ok(Math.max(...firsts) - Math.min(...firsts) > 500, 'spread out');
+          for (const [first, , third] of times)
+            assert.ok(Math.abs((third - first) / 2 - 3000) < 700 * SLOW, `pings after ${first}, then ${third} ms`);
         }),
         t.test('no pong: 3012, whatever else comes', async () => {
           const wire = await Wire.connect(engine, form);
@@ -91,10 +84,10 @@ describe('time passes', together, () => {
           assert.deepEqual(await wire.end(), { code: 3501, reason: 'bad request' });
         }),
         t.test('the SDK lives on, also when nothing else is sent', async () => {
-          const options = { maxServerPingDelay: PING };
+          const options = { maxServerPingDelay: 2500 };
           const sdks = [await Sdk.connect(engine, form, options), await Sdk.connect(engine, form, options)];
           await sdks[0].subscribe('g');
-          await sleep(3 * PING);
+          await sleep(8000);
           for (const sdk of sdks) {
             assert.deepEqual(sdk.connecting.map(({ code }) => code), [0], 'it has connected once');
             sdk.close();
@@ -116,7 +109,7 @@ describe('time passes', together, () => {
       const pings = setInterval(() => alive.socket.ping(), 500);
       const begun = Date.now();
       for (const wire of [silent, alive]) {
-        assert.deepEqual(await wire.end('the stale one is closed'), { code: 3502, reason: 'stale' });
+        assert.deepEqual(await wire.end('the stale one is closed', 20000), { code: 3502, reason: 'stale' });
         assert.ok(Date.now() - begun > 14000, 'not before its time');
         assert.deepEqual(wire.log, []);
       }
@@ -135,13 +128,15 @@ describe('time passes', together, () => {
         answerPings(wire);
         return wire;
       };
-      const wires = [await join(PING / 1000)];
+      const wires = [await join(3)];
       await engine.reload({ ...config, health: { ping_seconds: 60, pong_timeout_seconds: 1 } });
       wires.push(await join(60));
       await engine.reload({ ...config, health: { ping_seconds: 0, pong_timeout_seconds: 1 } });
       wires.push(await join(undefined));
-      await until(() => wires[0].log.filter(isPing).length === 2, 'the first goes on');
-      assert.deepEqual(wires.map((wire) => wire.log.filter(isPing).length), [2, 0, 0]);
+      await sleep(8000);
+      const [often, ...never] = wires.map((wire) => wire.log.filter(isPing).length);
+      assert.ok(often >= 2 && often <= 3, `${often}`);
+      assert.deepEqual(never, [0, 0]);
       for (const wire of wires) await wire.drop();
     });
   });

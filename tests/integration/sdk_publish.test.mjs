@@ -6,7 +6,6 @@ import { Client } from './lib/client.mjs';
 import { withEngine } from './lib/engine.mjs';
 import { Producer } from './lib/producer.mjs';
 import { assertError, forEachForm, FORMS, Sdk, who, Wire } from './lib/sdk.mjs';
-
 import { frameBytes, parallel, scaled, sleep, until } from './lib/util.mjs';
 
 const config = {
