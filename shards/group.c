@@ -167,6 +167,8 @@ static int entry_add(struct group *group, struct member *member, uint32_t flags)
         group->entries = entries;
         group->room = room;
     }
+    if (!group->count)
+        group->newest_offset = 0; /* the home may have forgotten the group meanwhile */
     member->index = group->count++;
     group->entries[member->index] = (struct entry){member, member->connection->fd, flags};
     if (!(flags & ENTRY_JOINING))

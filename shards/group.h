@@ -75,7 +75,8 @@ struct group {
     uint8_t newest;        /* enum log_kind: of the newest message */
     bool dirty[LOG_KINDS]; /* in the table's list of logs to flush */
     struct group *next_dirty[LOG_KINDS];
-    uint64_t ticket; /* of its normal log's place in that list */
+    uint64_t ticket;        /* of its normal log's place in that list */
+    uint64_t newest_offset; /* a critical message is newer than what it has overtaken */
     struct {
         uint32_t next; /* entry to go on with; 0: no flush is under way */
         uint64_t bytes, frames;

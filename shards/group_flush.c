@@ -138,7 +138,10 @@ static void group_append(struct group_table *groups, struct group *group,
         counter_add(&groups->shard->counters->drops[DROP_SLOW], here);
         return;
     }
-    group->newest = (uint8_t)kind;
+    if (deliver->offset > group->newest_offset) { /* not one that has been overtaken */
+        group->newest = (uint8_t)kind;
+        group->newest_offset = deliver->offset;
+    }
     if (low)
         skip_low(groups, group, sender, position);
     if (sender) /* does not want its own */

@@ -32,6 +32,7 @@ struct sdk_session {
     bool waiting;             /* the command under way waits for an answer */
     bool refused;             /* a home has refused a server-side subscription */
     uint32_t number;          /* of that answer: every question has one more */
+    uint32_t asked;           /* tick when the command under way was taken */
     uint32_t pinged;          /* tick of the last ping */
     char *user;               /* NUL-ended; "": nobody; allocated */
     struct sdk_work *work;    /* NULL: idle */

@@ -191,6 +191,7 @@ static void take_commands(struct connection *connection)
         } else if (got < 0) {
             sdk_close(connection, SDK_CLOSE_BAD_REQUEST);
         } else {
+            session->asked = connection->shard->wheel.now;
             session->waiting = execute(connection, command) == SDK_WAITS;
             if (session->out.size > SDK_FLUSH_BYTES)
                 sdk_flush(connection);
@@ -341,11 +342,19 @@ static void ping(struct connection *connection)
     sdk_flush(connection);
 }
 
+/* A home is slow to answer: a pong behind the command may be there, unread. */
+static bool home_is_slow(const struct connection *connection)
+{
+    const struct sdk_session *session = connection->sdk;
+
+    return session->waiting && connection->shard->wheel.now - session->asked >= WHEEL_PER_SECOND;
+}
+
 void sdk_session_due(struct connection *connection)
 {
     if (connection->state == CONNECTION_GREETING)
         sdk_close(connection, SDK_CLOSE_STALE);
-    else if (connection->pinged && connection->sdk->waiting) /* its pong may wait unread */
+    else if (connection->pinged && home_is_slow(connection))
         wheel_add(&connection->shard->wheel, &connection->deadline, connection->pong_ticks);
     else if (connection->pinged)
         sdk_close(connection, SDK_CLOSE_NO_PONG);

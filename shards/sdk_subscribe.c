@@ -349,7 +349,6 @@ void sdk_session_joined(struct connection *connection, const struct record_joine
     if (connection->state == CONNECTION_JOINING) {
         connect_joined(connection, joined);
     } else if (connection->state == CONNECTION_OPEN) {
-        connection->members[joined->member].positioned = joined->has_history;
         if (joined->range)
             history_range_ref(joined->range);
         sdk_keep_answer(connection, &joined->head);

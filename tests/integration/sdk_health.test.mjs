@@ -60,6 +60,16 @@ describe('time passes', together, () => {
           assert.equal(wire.log.filter(isPing).length, 1);
           assert.ok(wire.log.length > 5, 'its commands were answered');
         }),
+        t.test('no pong: 3012, however busy it is', async () => {
+          const wire = await Wire.connect(engine, form);
+          const begun = Date.now();
+          const asking = (async () => {
+            for (;;) await wire.askAll(Array.from({ length: 100 }, () => ({ subscribe: { channel: 'h' } }))
+              .flatMap((one) => [one, { unsubscribe: { channel: 'h' } }]));
+          })();
+          await assert.rejects(asking, /3012/);
+          assert.ok(Date.now() - begun < 5000 + 1500 * SLOW, `after ${Date.now() - begun} ms`);
+        }),
         t.test('WebSocket pings are answered, pongs ignored', async () => {
           const wire = await Wire.open(engine, form);
           let pongs = 0;
@@ -96,7 +106,7 @@ describe('time passes', together, () => {
       ]);
       clearInterval(traffic);
       const stats = await engine.statsWhen((now) => now.total_connections === 0, 'all are gone');
-      assert.equal(stats.connections_closed.no_pong, 1);
+      assert.equal(stats.connections_closed.no_pong, 2);
       assert.equal(stats.connections_closed.protocol_error, 1);
       assert.equal(stats.connections_refused.handshake_timeout, 0);
     });

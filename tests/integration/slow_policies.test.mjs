@@ -147,29 +147,37 @@ for (const shards of [1, 2, 4])
     });
   }
 
-test('latest: one message waits, critical or not', async () => {
-  await withEngine({ shards: 2, config }, async (engine) => {
-    const producer = await Producer.connect(engine);
-    for (const [first, second] of [['critical', 'normal'], ['normal', 'critical'], ['critical', 'critical'], ['low', 'critical'], ['critical', 'low']]) {
-      const { slow } = await undisturbed(engine, async () => {
-        const start = (await engine.stats()).drops.latest;
-        const member = await stall(engine, '/ws/latest:g');
-        await publishUntil(engine, producer, 'latest:g', 50000, (now) => now.drops.latest > start + 10);
-        return { slow: member };
-      }, async () => {
-        await producer.broadcast('latest:g', 'older', { priority: first });
-        await producer.broadcast('latest:g', 'newest', { priority: second });
-      });
-      const got = await readUpTo(slow, 'newest');
-      assert.equal(got.includes('older'), false, `${first}, ${second}`);
-      await producer.broadcast('latest:g', 'end');
-      assert.deepEqual(await readUpTo(slow, 'end'), ['end'], `${first}, ${second}`);
-      await slow.drop();
-      await engine.statsWhen((now) => now.total_connections === 0, 'it has gone');
-      await engine.quiet();
-    }
+// Sent at once, a critical one overtakes the other on its way to the home or to the member's shard.
+for (const [manner, send] of [
+  ['one by one', async (calls) => { for (const call of calls) await call(); }],
+  ['at once', (calls) => Promise.all(calls.map((call) => call()))],
+])
+  test(`latest: one message waits, critical or not, sent ${manner}`, async () => {
+    await withEngine({ shards: 2, config }, async (engine) => {
+      const producer = await Producer.connect(engine);
+      for (const [first, second] of [['critical', 'normal'], ['normal', 'critical'], ['critical', 'critical'], ['low', 'critical'], ['critical', 'low']]) {
+        let newest;
+        const publish = async (data, priority) => {
+          const { offset } = await producer.broadcast('latest:g', data, { priority });
+          if (!newest || offset > newest.offset) newest = { data, offset };
+        };
+        const { slow } = await undisturbed(engine, async () => {
+          const start = (await engine.stats()).drops.latest;
+          const member = await stall(engine, '/ws/latest:g');
+          await publishUntil(engine, producer, 'latest:g', 50000, (now) => now.drops.latest > start + 10);
+          newest = undefined;
+          return { slow: member };
+        }, () => send([() => publish('one', first), () => publish('other', second)]));
+        const got = await readUpTo(slow, newest.data);
+        assert.equal(got.filter((data) => !data.includes(':')).length, 1, `${first}, ${second}`);
+        await producer.broadcast('latest:g', 'end');
+        assert.deepEqual(await readUpTo(slow, 'end'), ['end'], `${first}, ${second}`);
+        await slow.drop();
+        await engine.statsWhen((now) => now.total_connections === 0, 'it has gone');
+        await engine.quiet();
+      }
+    });
   });
-});
 
 test('skip: all but the newest goes, critical or not', async () => {
   await withEngine({ shards: 2, config }, async (engine) => {
