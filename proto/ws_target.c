@@ -271,7 +271,9 @@ static bool take_parameter(struct parse *parse, struct name_view pair)
     if (decoded_is(&key, "user"))
         take_user(parse, value);
     else if (parse->sdk)
-        parse->target->protobuf |= decoded_is(&key, "format") && value_is(value, "protobuf");
+        parse->target->protobuf |=
+            (decoded_is(&key, "format") || decoded_is(&key, "cf_protocol")) &&
+            value_is(value, "protobuf");
     else if (decoded_is(&key, "group"))
         return take_group(parse, value);
     else if (decoded_is(&key, "since"))

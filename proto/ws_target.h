@@ -26,7 +26,7 @@ struct ws_target {
     char user[GROUP_NAME_MAX + 1]; /* NUL-ended; "user:" + user is a valid group name */
     bool hello;                    /* hello=1 */
     bool no_echo;                  /* echo=0 */
-    bool protobuf;                 /* format=protobuf of a Centrifuge client */
+    bool protobuf;                 /* format or cf_protocol, of a Centrifuge client */
     enum ws_since since;
     char epoch[33]; /* with WS_SINCE_POSITION */
     uint64_t offset;

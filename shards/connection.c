@@ -231,7 +231,9 @@ bool connection_finish(struct connection *connection, uint16_t code, const char 
 
 void connection_count_refusal(struct connection *connection, enum connection_refusal refusal)
 {
-    counter_add(&connection->shard->counters->connections_refused[refusal], 1);
+    if (!connection->refused)
+        counter_add(&connection->shard->counters->connections_refused[refusal], 1);
+    connection->refused = true;
 }
 
 void connection_answer(struct connection *connection, const void *head, size_t head_size,

@@ -82,12 +82,14 @@ struct connection {
     bool peer_closed : 1; /* its close frame has come */
     bool opened : 1;      /* counts as a connection */
     bool reading_paused : 1;
-    bool watched : 1;    /* the kernel gives up if the peer acknowledges nothing */
-    bool progress : 1;   /* FINISHING: something was sent since the last look */
-    uint8_t mid_log;     /* log that `mid` is about */
-    uint16_t close_code; /* FINISHING: what to close with */
-    uint32_t seen;       /* tick of the last sign of life */
-    uint32_t ping_ticks; /* 0: no pings; as it began */
+    bool watched : 1;      /* the kernel gives up if the peer acknowledges nothing */
+    bool progress : 1;     /* FINISHING: something was sent since the last look */
+    bool output_moved : 1; /* some of its own was sent since the last look */
+    bool refused : 1;      /* and counted as that */
+    uint8_t mid_log;       /* log that `mid` is about */
+    uint16_t close_code;   /* FINISHING: what to close with */
+    uint32_t seen;         /* tick of the last sign of life */
+    uint32_t ping_ticks;   /* 0: no pings; as it began */
     uint32_t pong_ticks;
     struct member *mid;         /* the kernel has begun a frame of this member's group */
     struct output *output;      /* NULL: nothing of its own to send */

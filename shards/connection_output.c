@@ -80,6 +80,7 @@ static void output_sent(struct connection *connection, size_t sent)
     struct output *output = connection->output;
 
     output->sent += (uint32_t)sent;
+    connection->output_moved |= sent > 0;
     if (output->carried) {
         struct counters *counters = connection->shard->counters;
         uint32_t carried = sent < output->carried ? (uint32_t)sent : output->carried;

@@ -46,6 +46,18 @@ static int publish_refusal(const struct connection *connection, const struct sdk
     return -1;
 }
 
+/* What a producer is refused for, too, counts as it does there. */
+static void count_bad_publish(const struct connection *connection,
+                              const struct sdk_command *command)
+{
+    const struct shard *shard = connection->shard;
+
+    if (command->channel_bad)
+        counter_add(&shard->counters->refused[REFUSAL_BAD_GROUP], 1);
+    else if (command->data && command->data_size > shard->settings->limits.message_bytes)
+        counter_add(&shard->counters->refused[REFUSAL_TOO_LARGE], 1);
+}
+
 enum sdk_outcome sdk_publish(struct connection *connection, const struct sdk_command *command)
 {
     struct sdk_session *session = connection->sdk;
@@ -53,6 +65,8 @@ enum sdk_outcome sdk_publish(struct connection *connection, const struct sdk_com
     int refusal = publish_refusal(connection, command);
 
     if (refusal >= 0) {
+        if (refusal == SDK_ERROR_BAD_REQUEST)
+            count_bad_publish(connection, command);
         sdk_error(connection, command, (enum sdk_error)refusal);
         return SDK_DONE;
     }
@@ -105,22 +119,35 @@ static int ask_refusal(const struct connection *connection, const struct sdk_com
     return available ? -1 : SDK_ERROR_NOT_AVAILABLE;
 }
 
-enum sdk_outcome sdk_presence(struct connection *connection, const struct sdk_command *command)
+static void ask_presence(struct connection *connection, const struct sdk_command *command,
+                         bool counts)
 {
     struct shard *shard = connection->shard;
     struct named name = name_of(connection, command);
+    struct record_presence *question =
+        outbox_add(shard->outbox, shard_home(shard, name.hash), OUTBOX_NORMAL, RECORD_PRESENCE,
+                   sizeof(*question), &name, 0, 0);
+
+    question->connection = connection->ref;
+    question->number = ++connection->sdk->number;
+    question->counts = counts;
+}
+
+enum sdk_outcome sdk_presence(struct connection *connection, const struct sdk_command *command)
+{
     int refusal = ask_refusal(connection, command, settings_of(connection, command)->presence);
 
     if (refusal >= 0) {
         sdk_error(connection, command, (enum sdk_error)refusal);
         return SDK_DONE;
     }
-    struct record_presence *question =
-        outbox_add(shard->outbox, shard_home(shard, name.hash), OUTBOX_NORMAL, RECORD_PRESENCE,
-                   sizeof(*question), &name, 0, 0);
-    question->connection = connection->ref;
-    question->number = ++connection->sdk->number;
-    question->counts = command->method == SDK_PRESENCE_STATS;
+    ask_presence(connection, command, command->method == SDK_PRESENCE_STATS);
+    return SDK_WAITS;
+}
+
+enum sdk_outcome sdk_await_home(struct connection *connection, const struct sdk_command *command)
+{
+    ask_presence(connection, command, true); /* any question would do */
     return SDK_WAITS;
 }
 
@@ -132,6 +159,8 @@ static int reply_presence(struct connection *connection,
 
     if (answer->failed)
         return ERR_NOMEM;
+    if (command->method == SDK_UNSUBSCRIBE)
+        return sdk_reply_empty(&session->out, session->format, command->id, SDK_UNSUBSCRIBE);
     if (command->method == SDK_PRESENCE_STATS)
         return sdk_reply_presence_stats(&session->out, session->format, command->id,
                                         answer->clients, answer->users);

@@ -32,7 +32,7 @@ struct sdk_session {
     bool waiting;             /* the command under way waits for an answer */
     bool refused;             /* a home has refused a server-side subscription */
     uint32_t number;          /* of that answer: every question has one more */
-    uint32_t asked;           /* tick when the command under way was taken */
+    uint32_t taken;           /* tick when the message under way came */
     uint32_t pinged;          /* tick of the last ping */
     char *user;               /* NUL-ended; "": nobody; allocated */
     struct sdk_work *work;    /* NULL: idle */
@@ -47,6 +47,9 @@ enum sdk_outcome {
     SDK_WAITS,  /* sdk_command_done() will say more */
     SDK_CLOSED, /* the connection is ending */
 };
+
+/* The client is to send its connect command within a time. */
+void sdk_greet(struct connection *connection);
 
 /* Sends what replies there are. */
 void sdk_flush(struct connection *connection);
@@ -79,6 +82,9 @@ void sdk_check(struct connection *connection, int error);
 void sdk_error(struct connection *connection, const struct sdk_command *command,
                enum sdk_error error);
 enum sdk_outcome sdk_close(struct connection *connection, enum sdk_close close);
+
+/* Waits until the home of the command's group has done all that it was told before. */
+enum sdk_outcome sdk_await_home(struct connection *connection, const struct sdk_command *command);
 
 /* The session that an answer is for, which waits for it; NULL: it is gone. */
 struct connection *sdk_asker(const struct shard *shard, struct slot_ref ref, uint32_t number);

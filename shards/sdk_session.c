@@ -32,6 +32,11 @@ void sdk_session_begin(struct connection *connection, enum sdk_format format, co
     }
     session->format = (uint8_t)format;
     connection->sdk = session;
+    sdk_greet(connection);
+}
+
+void sdk_greet(struct connection *connection)
+{
     connection->state = CONNECTION_GREETING;
     wheel_add(&connection->shard->wheel, &connection->deadline,
               GREETING_SECONDS * WHEEL_PER_SECOND);
@@ -191,7 +196,6 @@ static void take_commands(struct connection *connection)
         } else if (got < 0) {
             sdk_close(connection, SDK_CLOSE_BAD_REQUEST);
         } else {
-            session->asked = connection->shard->wheel.now;
             session->waiting = execute(connection, command) == SDK_WAITS;
             if (session->out.size > SDK_FLUSH_BYTES)
                 sdk_flush(connection);
@@ -312,6 +316,7 @@ void sdk_session_message(struct connection *connection, enum frame_opcode opcode
         return;
     }
     session->work->bytes = bytes;
+    session->taken = connection->shard->wheel.now;
     sdk_commands_begin(&session->work->commands, session->format, bytes, size);
     sdk_session_go_on(connection);
 }
@@ -342,22 +347,25 @@ static void ping(struct connection *connection)
     sdk_flush(connection);
 }
 
-/* A home is slow to answer: a pong behind the command may be there, unread. */
-static bool home_is_slow(const struct connection *connection)
+/* A message takes long, as a home is slow to answer or the answers are much for the client's line:
+ * a pong behind it may be there, unread. */
+static bool pong_may_wait(const struct connection *connection)
 {
     const struct sdk_session *session = connection->sdk;
 
-    return session->waiting && connection->shard->wheel.now - session->asked >= WHEEL_PER_SECOND;
+    return session->work && connection->shard->wheel.now - session->taken >= WHEEL_PER_SECOND &&
+           (session->waiting || connection->output_moved);
 }
 
 void sdk_session_due(struct connection *connection)
 {
     if (connection->state == CONNECTION_GREETING)
         sdk_close(connection, SDK_CLOSE_STALE);
-    else if (connection->pinged && home_is_slow(connection))
+    else if (connection->pinged && pong_may_wait(connection))
         wheel_add(&connection->shard->wheel, &connection->deadline, connection->pong_ticks);
     else if (connection->pinged)
         sdk_close(connection, SDK_CLOSE_NO_PONG);
     else
         ping(connection);
+    connection->output_moved = false;
 }

@@ -78,6 +78,15 @@ static int answerable_make(struct answerable *answerable, const struct sdk_start
     return 0;
 }
 
+/* How long the answer may be: without anything recovered, as long as it is. */
+static uint64_t answerable_max(const struct answerable *answerable,
+                               const struct connection *connection)
+{
+    return answerable->subscription.publication_count
+               ? connection->shard->settings->limits.recovery_bytes
+               : SIZE_MAX;
+}
+
 /* The same where what was missed is more than one answer carries. */
 static void answerable_give_up(struct answerable *answerable, const struct sdk_start *start)
 {
@@ -162,7 +171,7 @@ static void connect_refused(struct connection *connection)
 {
     for (unsigned i = 0; i < connection->member_count; i++)
         member_leave(&connection->members[i], DROP_CLOSED);
-    connection->state = CONNECTION_GREETING;
+    sdk_greet(connection);
     sdk_error(connection, &connection->sdk->work->command, SDK_ERROR_GROUP_FULL);
     sdk_drop_work(connection->sdk); /* what came with it was for a connected client */
 }
@@ -171,7 +180,6 @@ static int reply_connected(struct connection *connection)
 {
     struct sdk_session *session = connection->sdk;
     const struct shard *shard = connection->shard;
-    uint64_t max = shard->settings->limits.recovery_bytes;
     uint64_t id = session->work->command.id;
     struct sdk_server_sub subs[SDK_SERVER_SUBS];
     struct answerable user;
@@ -190,7 +198,8 @@ static int reply_connected(struct connection *connection)
     subs[0] = (struct sdk_server_sub){.channel = {GROUP_EVERYONE, GROUP_EVERYONE_BYTES}};
     subs[1] =
         (struct sdk_server_sub){{name, (uint32_t)user_group(session, name)}, user.subscription};
-    int error = sdk_reply_connect(&session->out, session->format, id, &connected, max);
+    int error = sdk_reply_connect(&session->out, session->format, id, &connected,
+                                  answerable_max(&user, connection));
     if (error == ERR_TOO_LARGE) {
         answerable_give_up(&user, &session->starts[1]);
         subs[1].subscription = user.subscription;
@@ -300,13 +309,13 @@ static int reply_subscribed(struct connection *connection, const struct sdk_star
 {
     struct sdk_session *session = connection->sdk;
     const struct sdk_command *command = &session->work->command;
-    uint64_t max = connection->shard->settings->limits.recovery_bytes;
     struct answerable answerable;
 
     if (answerable_make(&answerable, start))
         return ERR_NOMEM;
-    int error = sdk_reply_subscribe(&session->out, session->format, command->id,
-                                    &answerable.subscription, max);
+    int error =
+        sdk_reply_subscribe(&session->out, session->format, command->id, &answerable.subscription,
+                            answerable_max(&answerable, connection));
     if (error == ERR_TOO_LARGE && !(command->flag & SDK_FLAG_REJECT_UNRECOVERED)) {
         answerable_give_up(&answerable, start);
         error = sdk_reply_subscribe(&session->out, session->format, command->id,
@@ -366,6 +375,7 @@ enum sdk_outcome sdk_unsubscribe(struct connection *connection, const struct sdk
         if (connection->mid == member)
             connection_carry_frame(connection);
         member_leave(member, DROP_CLOSED);
+        return sdk_await_home(connection, command); /* who knows of the answer may ask it at once */
     }
     sdk_check(connection,
               sdk_reply_empty(&session->out, session->format, command->id, SDK_UNSUBSCRIBE));

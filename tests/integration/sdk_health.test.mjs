@@ -9,7 +9,7 @@ import { SLOW, sleep, until } from './lib/util.mjs';
 
 const config = {
   health: { ping_seconds: 3, pong_timeout_seconds: 2 },
-  namespaces: [{ name: '', max_rate: 0, max_members: 0 }],
+  namespaces: [{ name: '', max_rate: 0, max_members: 0 }, { name: 'kept', max_rate: 0, history: { messages: 16 } }],
 };
 const isPing = (message) => Object.keys(message).length === 0;
 const together = { concurrency: true };
@@ -64,11 +64,25 @@ describe('time passes', together, () => {
           const wire = await Wire.connect(engine, form);
           const begun = Date.now();
           const asking = (async () => {
-            for (;;) await wire.askAll(Array.from({ length: 100 }, () => ({ subscribe: { channel: 'h' } }))
+            for (;;) await wire.askAll(Array.from({ length: 20 }, () => ({ subscribe: { channel: 'h' } }))
               .flatMap((one) => [one, { unsubscribe: { channel: 'h' } }]));
           })();
           await assert.rejects(asking, /3012/);
           assert.ok(Date.now() - begun < 5000 + 1500 * SLOW, `after ${Date.now() - begun} ms`);
+        }),
+        t.test('a pong behind a message that takes long counts when its turn comes', async () => {
+          for (let i = 0; i < 16; i++) await producer.broadcast('kept:g', 'x'.repeat(60000));
+          const wire = await Wire.connect(engine, form);
+          const pongs = answerPings(wire);
+          wire.socket.on('message', () => { // 4 MB/s or so
+            wire.socket.pause();
+            setTimeout(() => wire.socket.resume(), 250);
+          });
+          const replies = await wire.askAll(Array.from({ length: 36 }, () => ({ history: { channel: 'kept:g', limit: -1 } })));
+          assert.ok(replies.every((reply) => reply.history.publications.length === 16));
+          wire.socket.removeAllListeners('message');
+          await wire.drop();
+          await pongs;
         }),
         t.test('WebSocket pings are answered, pongs ignored', async () => {
           const wire = await Wire.open(engine, form);

@@ -36,6 +36,22 @@ async function counts(wire, channel = 'seen:g') {
 const countsWhen = (wire, expected, channel) =>
   until(async () => JSON.stringify(await counts(wire, channel)) === JSON.stringify(expected), `the counts are ${expected}`);
 
+// Was answered before the home knew of it.
+forEachForm(test, 'who has left when the answer to it comes', async (form) => {
+  await withEngine({ shards: 4, config }, async (engine) => {
+    const [ann, bob, watcher] = await Promise.all(['ann', 'bob', undefined].map((user) => Wire.connect(engine, form, { user })));
+    for (let i = 0; i < scaled(200, 50); i++) {
+      const channel = `full:${i % 10}`;
+      await Promise.all([ann.subscribe(channel), bob.subscribe(channel)]);
+      await ann.ask({ unsubscribe: { channel } });
+      assert.deepEqual(await counts(watcher, channel), [1, 1]);
+      assert.ok((await watcher.subscribe(channel)).subscribe, 'its place is free');
+      await Promise.all([bob, watcher].map((wire) => wire.ask({ unsubscribe: { channel } })));
+      assert.deepEqual(await counts(ann, channel), [0, 0]);
+    }
+  });
+});
+
 for (const shards of [1, 4])
   forEachForm(test, `who is there: ${shards} shards`, async (form, t) => {
     await withEngine({ shards, config }, async (engine) => {

@@ -40,6 +40,7 @@ test('how it is chosen', async () => {
     assert.deepEqual(await speaks('centrifuge-protobuf'), ['centrifuge-protobuf', 'protobuf']);
     assert.deepEqual(await speaks(['other', 'centrifuge-protobuf']), ['centrifuge-protobuf', 'protobuf']);
     assert.deepEqual(await speaks(undefined, { format: 'protobuf' }), ['', 'protobuf']);
+    assert.deepEqual(await speaks(undefined, { cf_protocol: 'protobuf' }), ['', 'protobuf']);
     assert.deepEqual(await speaks('centrifuge-protobuf', { format: 'protobuf' }), ['centrifuge-protobuf', 'protobuf']);
     assert.deepEqual(await speaks('centrifuge-json', { format: 'protobuf' }), ['centrifuge-json', 'json']);
     assert.deepEqual(await speaks(undefined), ['', 'json']);

@@ -124,6 +124,9 @@ forEachForm(test, 'a payload that is too long: 107', async (form) => {
     assert.deepEqual((await publish(wire, 'talk:g', text(2000))).publish, {});
     assertError(await publish(wire, 'talk:g', text(2001)), 107);
     assertError(await publish(wire, 'talk:g', text(100000)), 107);
+    assertError(await publish(wire, 'talk:no such name\u0001', '1'), 107);
+    const { refused } = await engine.stats();
+    assert.deepEqual([refused.too_large, refused.bad_group], [2, 1]);
     assert.deepEqual((await publish(wire, 'talk:g', '1')).publish, {});
     await wire.leave();
   });
