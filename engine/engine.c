@@ -22,7 +22,7 @@
 #define INBOX_BYTES  (16u << 20)
 #define SHARDS_MAX   256
 #define STALLED_NS   5000000000ull /* a loop that has not turned for so long is stalled */
-#define FILES_WANTED 131072u       /* per shard, where limits.connections does not say */
+#define FILES_WANTED 131072u       /* per shard, or what limits.connections asks for */
 #define FILES_SPARE  4096u         /* beyond limits.connections */
 #define FILES_MAX    10000000u     /* libwebsockets 4.1.6 takes no more */
 #define RETRY_MS     2
@@ -240,11 +240,12 @@ static uint32_t available_cores(void)
 static void raise_file_limit(const struct settings *settings)
 {
     struct rlimit limit;
-    rlim_t wanted =
-        settings->limits.connections ? settings->limits.connections + FILES_SPARE : FILES_WANTED;
+    rlim_t wanted = (rlim_t)settings->limits.connections + FILES_SPARE;
 
     if (getrlimit(RLIMIT_NOFILE, &limit))
         return;
+    if (wanted < FILES_WANTED) /* a reload may ask for more */
+        wanted = FILES_WANTED;
     if (wanted < limit.rlim_cur)
         wanted = limit.rlim_cur;
     if (wanted > FILES_MAX)

@@ -10,8 +10,8 @@
 #include "proto/error.h"
 #include "proto/group_name.h"
 
-#define HTTP_HEAD_MAX   8192 /* the whole head, request line included */
-#define HTTP_ACCEPT_MAX 29   /* base64 of SHA-1, and NUL */
+#define HTTP_HEAD_MAX   32768 /* the whole head, request line included */
+#define HTTP_ACCEPT_MAX 29    /* base64 of SHA-1, and NUL */
 
 /* Views into the head; `bytes` NULL where the header is absent. */
 struct http_request {

@@ -20,9 +20,10 @@
 #define ANSWER_SECONDS    30
 #define LINGER_SECONDS    2
 
+/* Not before: of the tick under way some has gone. */
 static void set_deadline(struct connection *connection, uint32_t seconds)
 {
-    wheel_add(&connection->shard->wheel, &connection->deadline, seconds * WHEEL_PER_SECOND);
+    wheel_add(&connection->shard->wheel, &connection->deadline, seconds * WHEEL_PER_SECOND + 1);
 }
 
 void connection_table_init(struct connection_table *table)
@@ -63,7 +64,6 @@ void connection_accept(struct shard *shard, int fd, bool over_limit, bool counte
     connection->over_limit = over_limit;
     connection->counted = counted;
     connection->ping_ticks = shard->settings->health.ping_seconds * WHEEL_PER_SECOND;
-    connection->pong_ticks = shard->settings->health.pong_timeout_seconds * WHEEL_PER_SECOND;
     set_deadline(connection, HANDSHAKE_SECONDS);
 
     struct slot_ref ref = connection->ref;
@@ -116,7 +116,7 @@ static void send_close(struct connection *connection, uint16_t code, const char 
     uint8_t frame[2 + FRAME_CONTROL_MAX];
 
     connection->state = CONNECTION_CLOSING;
-    wheel_add(&connection->shard->wheel, &connection->deadline, connection->pong_ticks);
+    set_deadline(connection, connection->shard->settings->health.pong_timeout_seconds);
     connection_send(connection, frame, frame_close_encode(frame, code, reason));
     if (!connection->blocked)
         connection_drained(connection);
@@ -222,7 +222,7 @@ bool connection_finish(struct connection *connection, uint16_t code, const char 
     connection->state = CONNECTION_FINISHING;
     connection->close_code = code;
     connection->close_reason = strdup(reason);
-    wheel_add(&connection->shard->wheel, &connection->deadline, connection->pong_ticks);
+    wheel_add(&connection->shard->wheel, &connection->deadline, connection_pong_ticks(connection));
     if (!connection->blocked)
         connection_flush(connection);
     reader_listen_for_close(connection);
@@ -295,13 +295,30 @@ void connection_gone(struct connection *connection)
 
 /* Time */
 
+uint32_t connection_pong_ticks(const struct connection *connection)
+{
+    return connection->shard->settings->health.pong_timeout_seconds * WHEEL_PER_SECOND;
+}
+
+/* Whether the peer has yet to acknowledge something. One that only has no room has acknowledged
+ * all, and the kernel would count how long it has had none. */
+static bool in_flight(const struct connection *connection)
+{
+    struct tcp_info info = {.tcpi_unacked = 0};
+    socklen_t size = sizeof(info);
+
+    return !getsockopt(connection->fd, IPPROTO_TCP, TCP_INFO, &info, &size) && info.tcpi_unacked;
+}
+
 /* While a ping waits for its answer behind unsent bytes, or a close frame does, a peer that
  * acknowledges nothing has vanished: the kernel then gives up on it, too. Not at other times: a
  * client may take nothing for long and still live. */
 void connection_watch(struct connection *connection, bool watch)
 {
-    int ms = watch ? (int)(connection->pong_ticks * WHEEL_TICK_MS) : 0;
+    int ms = watch ? (int)(connection_pong_ticks(connection) * WHEEL_TICK_MS) : 0;
 
+    if (watch && !in_flight(connection))
+        return;
     setsockopt(connection->fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &ms, sizeof(ms));
     connection->watched = watch;
 }
@@ -320,13 +337,17 @@ static void check_health(struct connection *connection)
     uint32_t silent = wheel->now - connection->seen;
     uint8_t ping[FRAME_HEADER_MAX];
 
-    if (connection->pinged) {
+    if (connection->pinged && connection->reading_paused &&
+        (shard_congested(connection->shard) || connection->output_moved)) {
+        connection->output_moved = false; /* its pong may be there, unread */
+        wheel_add(wheel, &connection->deadline, connection_pong_ticks(connection));
+    } else if (connection->pinged) {
         connection_close(connection, 3012, "no pong", CLOSE_NO_PONG, DROP_CLOSED);
     } else if (silent < connection->ping_ticks) {
         wheel_add(wheel, &connection->deadline, connection->ping_ticks - silent);
     } else {
         connection->pinged = true;
-        wheel_add(wheel, &connection->deadline, connection->pong_ticks);
+        wheel_add(wheel, &connection->deadline, connection_pong_ticks(connection));
         if (connection->blocked)
             connection_watch(connection, true);
         connection_send(connection, ping, frame_header_encode(ping, FRAME_PING, 0));
@@ -358,7 +379,8 @@ void connection_due(struct connection *connection)
             break;
         }
         connection->progress = false;
-        wheel_add(&connection->shard->wheel, &connection->deadline, connection->pong_ticks);
+        wheel_add(&connection->shard->wheel, &connection->deadline,
+                  connection_pong_ticks(connection));
         break;
     default:
         connection_doom(connection, CLOSE_LOST);

@@ -82,15 +82,14 @@ struct connection {
     bool peer_closed : 1; /* its close frame has come */
     bool opened : 1;      /* counts as a connection */
     bool reading_paused : 1;
-    bool watched : 1;      /* the kernel gives up if the peer acknowledges nothing */
-    bool progress : 1;     /* FINISHING: something was sent since the last look */
-    bool output_moved : 1; /* some of its own was sent since the last look */
-    bool refused : 1;      /* and counted as that */
-    uint8_t mid_log;       /* log that `mid` is about */
-    uint16_t close_code;   /* FINISHING: what to close with */
-    uint32_t seen;         /* tick of the last sign of life */
-    uint32_t ping_ticks;   /* 0: no pings; as it began */
-    uint32_t pong_ticks;
+    bool watched : 1;           /* the kernel gives up if the peer acknowledges nothing */
+    bool progress : 1;          /* FINISHING: something was sent since the last look */
+    bool output_moved : 1;      /* some of its own was sent since the last look */
+    bool refused : 1;           /* and counted as that */
+    uint8_t mid_log;            /* log that `mid` is about */
+    uint16_t close_code;        /* FINISHING: what to close with */
+    uint32_t seen;              /* tick of the last sign of life */
+    uint32_t ping_ticks;        /* 0: no pings; as it began */
     struct member *mid;         /* the kernel has begun a frame of this member's group */
     struct output *output;      /* NULL: nothing of its own to send */
     struct replay *replay;      /* NULL: nothing to recover */
@@ -180,6 +179,9 @@ void connection_doom(struct connection *connection, enum close_reason end);
 
 /* It has given a sign of life. */
 void connection_alive(struct connection *connection);
+
+/* How long a pong may take, by the settings of now. */
+uint32_t connection_pong_ticks(const struct connection *connection);
 
 /* While it is watched the kernel gives up on a peer that acknowledges nothing. */
 void connection_watch(struct connection *connection, bool watch);

@@ -503,6 +503,13 @@ bool producer_accept(struct shard *shard, int fd)
     return true;
 }
 
+/* Nothing is under way, and it goes on. */
+static bool has_all(const struct producer *producer)
+{
+    return !producer->ended && !producer->linger_until && !producer->waiting &&
+           answers_empty(&producer->answers) && !unsent(producer);
+}
+
 void producer_finish_all(struct shard *shard)
 {
     const struct slot_table *slots = &shard->producers.slots;
@@ -510,8 +517,10 @@ void producer_finish_all(struct shard *shard)
     for (uint32_t i = 0; i < slots->room; i++) {
         struct producer *producer = slots->slots[i].thing;
 
-        if (!producer || producer->linger_until || producer->waiting ||
-            !answers_empty(&producer->answers) || unsent(producer))
+        if (!producer || !has_all(producer))
+            continue;
+        read_ahead(producer); /* what has come already is answered */
+        if (!has_all(producer))
             continue;
         producer->fatal = true;
         linger(producer);

@@ -169,7 +169,7 @@ int rate_window_take(struct rate_window **window, uint32_t max_rate, uint64_t no
 
 bool rate_window_idle(const struct rate_window *window, uint64_t now)
 {
-    return now - window->last > SECOND_NS;
+    return now > window->last && now - window->last > SECOND_NS; /* the turn may be older */
 }
 
 void rate_window_free(struct rate_window *window)

@@ -50,6 +50,21 @@ test('an idle engine ends at once, also with connections that say nothing', asyn
   await Promise.all([silent.end(), producer.ended, admin.end()]);
 });
 
+// Those that lay unread when nothing was left to do were thrown away.
+test('commands that have come are answered, though nobody is left to drain', async () => {
+  for (let round = 0; round < scaled(10, 3); round++) {
+    const engine = await startEngine({ shards: 2, config: { namespaces } });
+    const producers = await Promise.all(Array.from({ length: 4 }, () => Producer.connect(engine)));
+    const answers = producers.flatMap((producer) =>
+      Array.from({ length: 500 }, () => producer.broadcast('g', 'x'.repeat(200))));
+    await sleep(round % 3); // have been written
+    engine.signal('SIGTERM');
+    for (const answer of await within(Promise.all(answers), 'all answers'))
+      assert.ok(answer.ok || answer.error === 'shutting_down', answer.message);
+    await engine.stop();
+  }
+});
+
 test('everything acknowledged before and during the drain is delivered before the 1001', async () => {
   for (let round = 0; round < scaled(5, 2); round++) {
     const engine = await startEngine({ shards: 4, config: patient });

@@ -4,7 +4,9 @@ import assert from 'node:assert/strict';
 import test from './lib/together.mjs';
 import { Client } from './lib/client.mjs';
 import { withEngine } from './lib/engine.mjs';
+import { Producer } from './lib/producer.mjs';
 import { frame, OPCODE, Raw } from './lib/raw.mjs';
+import { publishUntil, readUpTo, stall } from './lib/stalled.mjs';
 import { sleep, until } from './lib/util.mjs';
 
 const namespaces = [{ name: '', max_rate: 0 }];
@@ -62,5 +64,29 @@ test('pings are spread out over the interval', async () => {
     const busiest = Math.max(...times.map((from) => times.filter((at) => at >= from && at < from + 100).length));
     assert.ok(busiest <= times.length * 0.5, `${busiest} of ${times.length} pings within 100 ms`);
     assert.ok(clients.every((client) => client.close_code === undefined));
+  });
+});
+
+// Was cut as soon as it was pinged, if it had had no room for as long as a pong may take.
+test('who has no room for its ping has the whole deadline', async () => {
+  const config = {
+    health: { ping_seconds: 8, pong_timeout_seconds: 3 },
+    limits: { backlog_bytes: 1 << 18 },
+    namespaces: [{ name: '', max_rate: 0, slow_consumer: 'skip' }],
+  };
+  await withEngine({ shards: 2, config }, async (engine) => {
+    const producer = await Producer.connect(engine);
+    const begun = Date.now();
+    const stalled = await Promise.all(Array.from({ length: 12 }, () => stall(engine, '/ws/g')));
+    await publishUntil(engine, producer, 'g', 60000, (now) => now.drops.skip > 12 * 10);
+    await sleep(Math.max(0, begun + 6800 - Date.now())); // pinged from 4 s on, probed by its kernel at 6.5 s
+    await producer.broadcast('g', 'end');
+    await Promise.all(stalled.map((raw) => {
+      raw.write(frame(OPCODE.pong, 'life'));
+      return readUpTo(raw, 'end');
+    }));
+    const stats = await engine.stats();
+    assert.deepEqual([stats.total_connections, stats.connections_closed.lost, stats.connections_closed.no_pong], [12, 0, 0]);
+    for (const raw of stalled) await raw.drop();
   });
 });

@@ -342,6 +342,7 @@ static void an_idle_window_can_be_freed(void **state)
         assert_false(rate_window_idle(trial.window, trial.now));
         assert_false(rate_window_idle(trial.window, trial.now + SECOND - 1));
         assert_true(rate_window_idle(trial.window, trial.now + SECOND + 1));
+        assert_false(rate_window_idle(trial.window, trial.now - 1)); /* by an older clock */
         trial_free(&trial);
     }
     rate_window_free(NULL);
