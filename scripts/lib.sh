@@ -156,7 +156,8 @@ leave_nothing_behind() {
 
 clean_up() {
     local status=$?
-    trap - EXIT INT TERM HUP
+    trap - EXIT
+    trap "" INT TERM HUP # a second signal must not cut this short
     [[ -z $LOAD_PID ]] || stop_process "$LOAD_PID" 60
     [[ -z $ENGINE_PID ]] || stop_process "$ENGINE_PID"
     rm -rf "$SCRATCH"

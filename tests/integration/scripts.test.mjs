@@ -7,7 +7,7 @@ import path from 'node:path';
 import test from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { BIN_DIR, startProgram } from './lib/engine.mjs';
-import { until, within } from './lib/util.mjs';
+import { sleep, until, within } from './lib/util.mjs';
 
 const folder = fileURLToPath(new URL('../../scripts', import.meta.url));
 const names = readdirSync(folder).filter((name) => /^load-\w+\.sh$/.test(name));
@@ -85,13 +85,18 @@ test('what is required fails a run', async () => {
   assert.match(stdout, /required +p99<1ns: DOES NOT HOLD/);
 });
 
-test('Ctrl-C ends it, and all that it has started', async () => {
-  const child = start('load-fanout.sh', ['--members', '5', '--no-build', '--seconds', '600']);
-  await until(() => /measuring/.test(child.soFar.stderr), 'it measures', 30000);
-  const started = programs(descendants(child.pid));
-  assert.equal(started.length, 2);
-  process.kill(-child.pid, 'SIGINT');
-  const { status } = await within(child.result, 'it ends', 30000);
-  assert.equal(status, 130);
-  for (const pid of started) assert.ok(!existsSync(`/proc/${pid}`), `process ${pid} is left`);
-});
+// A second one cut the clean-up short.
+for (const [what, signals, expected] of [['Ctrl-C', ['SIGINT'], 130], ['two signals', ['SIGTERM', 'SIGTERM'], 143]])
+  test(`${what}: it ends, and all that it has started`, async () => {
+    const child = start('load-fanout.sh', ['--members', '5', '--no-build', '--seconds', '600']);
+    await until(() => /measuring/.test(child.soFar.stderr), 'it measures', 30000);
+    const started = programs(descendants(child.pid));
+    assert.equal(started.length, 2);
+    for (const signal of signals) {
+      process.kill(-child.pid, signal);
+      await sleep(5);
+    }
+    const { status } = await within(child.result, 'it ends', 30000);
+    assert.equal(status, expected);
+    for (const pid of started) assert.ok(!existsSync(`/proc/${pid}`), `process ${pid} is left`);
+  });
