@@ -129,13 +129,15 @@ int loader_namespaces(struct loader *loader, const yaml_node_t *node, unsigned l
         return loader_fail_key(loader, line, path, key, "is not a list");
 
     const yaml_node_item_t *items = node->data.sequence.items.start;
-    size_t count = (size_t)(node->data.sequence.items.top - items);
-    if (count > CONFIG_NAMESPACES_MAX)
-        return loader_fail_count(loader, line, path, key, CONFIG_NAMESPACES_MAX);
-    for (size_t i = 0; !error && i < count; i++) {
+    size_t count = (size_t)(node->data.sequence.items.top - items), named = 0;
+    for (size_t i = 0; !error && i < count && named <= CONFIG_NAMESPACES_MAX; i++) {
         loader_item(item_path, path, i);
         error = judge_namespace(loader, node, i, item_path, key);
+        if (!error)
+            named += *namespace_name(loader, loader_node(loader, items[i]), NULL) != '\0';
     }
+    if (named > CONFIG_NAMESPACES_MAX)
+        return loader_fail_count(loader, line, path, key, CONFIG_NAMESPACES_MAX);
     if (!error)
         error = apply_namespaces(loader, node, path, key);
     return error ? error : check_histories(loader, node, path);

@@ -417,7 +417,11 @@ static void files_that_are_large(void **state)
 
     at = (size_t)sprintf(text, "namespaces:\n");
     for (unsigned i = 0; i <= CONFIG_NAMESPACES_MAX; i++)
-        at += (size_t)sprintf(text + at, "- {name: n%u}\n", i);
+        at += (size_t)sprintf(text + at, i ? "- {name: n%u}\n" : "- {name: \"\"}\n", i);
+    loaded = load_text(text);
+    assert_int_equal(loaded.status, 0);
+    clear(&loaded);
+    sprintf(text + at, "- {name: more}\n");
     assert_bad(text, "1: namespaces");
     free(text);
 }
