@@ -116,7 +116,6 @@ stop_process() {
         fi
         sleep 0.05
     done
-    wait "$pid" 2>/dev/null || true
 }
 
 # start_engine LOG [ARGUMENT...]: starts the release build in the background with its log in the file
@@ -149,15 +148,16 @@ leave_nothing_behind() {
     ENGINE_PID='' LOAD_PID=''
     SCRATCH=$(mktemp -d)
     trap clean_up EXIT
-    trap 'exit 130' INT
-    trap 'exit 143' TERM
-    trap 'exit 129' HUP
+    # A second signal must not cut the end short.
+    trap 'trap "" INT TERM HUP; exit 130' INT
+    trap 'trap "" INT TERM HUP; exit 143' TERM
+    trap 'trap "" INT TERM HUP; exit 129' HUP
 }
 
 clean_up() {
     local status=$?
     trap - EXIT
-    trap "" INT TERM HUP # a second signal must not cut this short
+    trap "" INT TERM HUP
     [[ -z $LOAD_PID ]] || stop_process "$LOAD_PID" 60
     [[ -z $ENGINE_PID ]] || stop_process "$ENGINE_PID"
     rm -rf "$SCRATCH"
