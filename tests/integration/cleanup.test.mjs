@@ -254,15 +254,17 @@ test('churn: memory comes back', async (t) => {
       return engine.memory();
     };
     const began = Date.now();
-    const first = await round(0);
-    const second = await round(1);
-    t.diagnostic(`${joins} joins: ${(first / 1048576).toFixed(1)} MiB; ${joins} more: ${(second / 1048576).toFixed(1)} MiB; ` +
+    // How many come at once differs from round to round, and memory keeps the most; a leak grows on.
+    const after = [await round(0)];
+    do after.push(await round(after.length));
+    while (SCALE >= 1 && after.at(-1) > after.at(-2) * 1.05 && after.length < 5);
+    t.diagnostic(`after each ${joins} joins: ${after.map((bytes) => (bytes / 1048576).toFixed(1)).join(', ')} MiB; ` +
       `${((Date.now() - began) / 1000).toFixed(0)} s`);
-    if (SCALE >= 1) assert.ok(second <= first * 1.05, `${second} bytes after ${first}`);
+    if (SCALE >= 1) assert.ok(after.at(-1) <= after.at(-2) * 1.05, `${after.at(-1)} bytes after ${after.at(-2)}`);
     await engine.hasSockets(idle, 0, 'all files are closed');
     const { values } = await engine.metrics();
     const stats = await engine.stats();
-    assert.equal(values.shardcast_connections_opened_total, 2 * joins / PER_CONNECTION);
-    assert.equal(Object.values(stats.connections_closed).reduce((a, b) => a + b), 2 * joins / PER_CONNECTION);
+    assert.equal(values.shardcast_connections_opened_total, after.length * joins / PER_CONNECTION);
+    assert.equal(Object.values(stats.connections_closed).reduce((a, b) => a + b), after.length * joins / PER_CONNECTION);
   });
 });
