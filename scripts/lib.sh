@@ -103,8 +103,8 @@ wait_ready() {
     return 1
 }
 
-# stop_process PID [SECONDS]: SIGTERM, then waits for its end (it must be a child of this shell);
-# SIGKILL when it takes longer than SECONDS (default 15).
+# stop_process PID [SECONDS]: SIGTERM, then waits for its end; SIGKILL when it takes longer than SECONDS
+# (default 15). Without bash's wait, which a signal may leave waiting for a child that it has reaped.
 stop_process() {
     local pid=$1 deadline=$((SECONDS + ${2:-15}))
     kill -TERM "$pid" 2>/dev/null || true

@@ -33,29 +33,26 @@ static bool is_user_group(const struct sdk_command *command)
 
 /* Publishing */
 
+/* What a producer is refused for, too, counts as it does there. */
+static int bad_publish(const struct connection *connection, enum refusal refusal)
+{
+    counter_add(&connection->shard->counters->refused[refusal], 1);
+    return SDK_ERROR_BAD_REQUEST;
+}
+
 static int publish_refusal(const struct connection *connection, const struct sdk_command *command)
 {
     if (command->channel_bad)
-        return SDK_ERROR_BAD_REQUEST;
+        return bad_publish(connection, REFUSAL_BAD_GROUP);
     if (command->type)
         return SDK_ERROR_NOT_AVAILABLE;
     if (is_user_group(command) || !settings_of(connection, command)->client_publish)
         return SDK_ERROR_NOT_ALLOWED;
-    if (!command->data || command->data_size > connection->shard->settings->limits.message_bytes)
+    if (!command->data)
         return SDK_ERROR_BAD_REQUEST;
+    if (command->data_size > connection->shard->settings->limits.message_bytes)
+        return bad_publish(connection, REFUSAL_TOO_LARGE);
     return -1;
-}
-
-/* What a producer is refused for, too, counts as it does there. */
-static void count_bad_publish(const struct connection *connection,
-                              const struct sdk_command *command)
-{
-    const struct shard *shard = connection->shard;
-
-    if (command->channel_bad)
-        counter_add(&shard->counters->refused[REFUSAL_BAD_GROUP], 1);
-    else if (command->data && command->data_size > shard->settings->limits.message_bytes)
-        counter_add(&shard->counters->refused[REFUSAL_TOO_LARGE], 1);
 }
 
 enum sdk_outcome sdk_publish(struct connection *connection, const struct sdk_command *command)
@@ -65,8 +62,6 @@ enum sdk_outcome sdk_publish(struct connection *connection, const struct sdk_com
     int refusal = publish_refusal(connection, command);
 
     if (refusal >= 0) {
-        if (refusal == SDK_ERROR_BAD_REQUEST)
-            count_bad_publish(connection, command);
         sdk_error(connection, command, (enum sdk_error)refusal);
         return SDK_DONE;
     }
@@ -119,8 +114,8 @@ static int ask_refusal(const struct connection *connection, const struct sdk_com
     return available ? -1 : SDK_ERROR_NOT_AVAILABLE;
 }
 
-static void ask_presence(struct connection *connection, const struct sdk_command *command,
-                         bool counts)
+static enum sdk_outcome ask_presence(struct connection *connection,
+                                     const struct sdk_command *command, bool counts)
 {
     struct shard *shard = connection->shard;
     struct named name = name_of(connection, command);
@@ -131,6 +126,7 @@ static void ask_presence(struct connection *connection, const struct sdk_command
     question->connection = connection->ref;
     question->number = ++connection->sdk->number;
     question->counts = counts;
+    return SDK_WAITS;
 }
 
 enum sdk_outcome sdk_presence(struct connection *connection, const struct sdk_command *command)
@@ -141,14 +137,12 @@ enum sdk_outcome sdk_presence(struct connection *connection, const struct sdk_co
         sdk_error(connection, command, (enum sdk_error)refusal);
         return SDK_DONE;
     }
-    ask_presence(connection, command, command->method == SDK_PRESENCE_STATS);
-    return SDK_WAITS;
+    return ask_presence(connection, command, command->method == SDK_PRESENCE_STATS);
 }
 
 enum sdk_outcome sdk_await_home(struct connection *connection, const struct sdk_command *command)
 {
-    ask_presence(connection, command, true); /* any question would do */
-    return SDK_WAITS;
+    return ask_presence(connection, command, true); /* any question would do */
 }
 
 static int reply_presence(struct connection *connection,

@@ -1,4 +1,4 @@
-/* Holds one thread of another process until stdin ends: hold_thread TID. Says "held" when it does. */
+/* hold_thread TID holds a thread of another process until stdin ends; says "held" when it does. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/ptrace.h>
