@@ -222,7 +222,7 @@ bool connection_finish(struct connection *connection, uint16_t code, const char 
     connection->state = CONNECTION_FINISHING;
     connection->close_code = code;
     connection->close_reason = strdup(reason);
-    wheel_add(&connection->shard->wheel, &connection->deadline, connection_pong_ticks(connection));
+    connection_await_pong(connection);
     if (!connection->blocked)
         connection_flush(connection);
     reader_listen_for_close(connection);
@@ -295,9 +295,14 @@ void connection_gone(struct connection *connection)
 
 /* Time */
 
-uint32_t connection_pong_ticks(const struct connection *connection)
+static uint32_t pong_ticks(const struct connection *connection)
 {
     return connection->shard->settings->health.pong_timeout_seconds * WHEEL_PER_SECOND;
+}
+
+void connection_await_pong(struct connection *connection)
+{
+    wheel_add(&connection->shard->wheel, &connection->deadline, pong_ticks(connection));
 }
 
 /* Whether the peer has yet to acknowledge something. One that only has no room has acknowledged
@@ -315,7 +320,7 @@ static bool in_flight(const struct connection *connection)
  * client may take nothing for long and still live. */
 void connection_watch(struct connection *connection, bool watch)
 {
-    int ms = watch ? (int)(connection_pong_ticks(connection) * WHEEL_TICK_MS) : 0;
+    int ms = watch ? (int)(pong_ticks(connection) * WHEEL_TICK_MS) : 0;
 
     if (watch && !in_flight(connection))
         return;
@@ -340,14 +345,14 @@ static void check_health(struct connection *connection)
     if (connection->pinged && connection->reading_paused &&
         (shard_congested(connection->shard) || connection->output_moved)) {
         connection->output_moved = false; /* its pong may be there, unread */
-        wheel_add(wheel, &connection->deadline, connection_pong_ticks(connection));
+        connection_await_pong(connection);
     } else if (connection->pinged) {
         connection_close(connection, 3012, "no pong", CLOSE_NO_PONG, DROP_CLOSED);
     } else if (silent < connection->ping_ticks) {
         wheel_add(wheel, &connection->deadline, connection->ping_ticks - silent);
     } else {
         connection->pinged = true;
-        wheel_add(wheel, &connection->deadline, connection_pong_ticks(connection));
+        connection_await_pong(connection);
         if (connection->blocked)
             connection_watch(connection, true);
         connection_send(connection, ping, frame_header_encode(ping, FRAME_PING, 0));
@@ -379,8 +384,7 @@ void connection_due(struct connection *connection)
             break;
         }
         connection->progress = false;
-        wheel_add(&connection->shard->wheel, &connection->deadline,
-                  connection_pong_ticks(connection));
+        connection_await_pong(connection);
         break;
     default:
         connection_doom(connection, CLOSE_LOST);

@@ -180,8 +180,8 @@ void connection_doom(struct connection *connection, enum close_reason end);
 /* It has given a sign of life. */
 void connection_alive(struct connection *connection);
 
-/* How long a pong may take, by the settings of now. */
-uint32_t connection_pong_ticks(const struct connection *connection);
+/* Its deadline comes when a pong has taken as long as it may, by the settings of now. */
+void connection_await_pong(struct connection *connection);
 
 /* While it is watched the kernel gives up on a peer that acknowledges nothing. */
 void connection_watch(struct connection *connection, bool watch);

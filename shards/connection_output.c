@@ -11,8 +11,8 @@
 
 #include "shards/group_flush.h"
 #include "shards/lws_adapter.h"
-#include "shards/sdk_session.h"
 #include "shards/replay.h"
+#include "shards/sdk_session.h"
 #include "shards/shard.h"
 
 #define PIECES      64

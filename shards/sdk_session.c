@@ -339,7 +339,7 @@ static void ping(struct connection *connection)
 
     connection->pinged = true;
     session->pinged = connection->shard->wheel.now;
-    wheel_add(&connection->shard->wheel, &connection->deadline, connection_pong_ticks(connection));
+    connection_await_pong(connection);
     if (connection->blocked)
         connection_watch(connection, true);
     sdk_flush(connection);
@@ -362,8 +362,7 @@ void sdk_session_due(struct connection *connection)
     if (connection->state == CONNECTION_GREETING)
         sdk_close(connection, SDK_CLOSE_STALE);
     else if (connection->pinged && pong_may_wait(connection))
-        wheel_add(&connection->shard->wheel, &connection->deadline,
-                  connection_pong_ticks(connection));
+        connection_await_pong(connection);
     else if (connection->pinged)
         sdk_close(connection, SDK_CLOSE_NO_PONG);
     else
