@@ -213,12 +213,13 @@ static bool parse_position(struct ws_target *target, const char *text)
 
     while (size < EPOCH_SIZE && in_epochs(text[size]))
         size++;
-    if (!size || text[size] != ':')
+    if (text[size] != ':')
         return false;
     memcpy(target->epoch, text, size);
     target->epoch[size] = '\0';
     target->since = WS_SINCE_POSITION;
-    return parse_offset(text + size + 1, &target->offset);
+    /* ":0" is the position of a group that was not there. */
+    return parse_offset(text + size + 1, &target->offset) && (size || !target->offset);
 }
 
 static void take_since(struct parse *parse, struct name_view value)

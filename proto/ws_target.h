@@ -28,7 +28,7 @@ struct ws_target {
     bool no_echo;                  /* echo=0 */
     bool protobuf;                 /* format or cf_protocol, of a Centrifuge client */
     enum ws_since since;
-    char epoch[33]; /* with WS_SINCE_POSITION */
+    char epoch[33]; /* with WS_SINCE_POSITION; "" is none that a group has */
     uint64_t offset;
 };
 

@@ -120,6 +120,8 @@ test('a position that cannot be had is refused with 3010, and counted', async (t
       await refused(engine, 'kept:g', '_:0');
       await refused(engine, 'kept:unknown', `${epoch}:0`);
       await refused(engine, 'kept:unknown', '0000000000000:0');
+      await refused(engine, 'kept:unknown', ':0');
+      await refused(engine, 'kept:g', ':0');
     });
 
     await t.test('beyond the end', async () => {

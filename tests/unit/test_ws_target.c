@@ -332,6 +332,7 @@ static void test_positions(void **state)
         {"e:18446744073709551615", "e", UINT64_MAX},
         {"e:007", "e", 7},
         {"now:3", "now", 3},
+        {":0", "", 0},
     };
 
     for (size_t i = 0; i < LENGTH(cases); i++) {
