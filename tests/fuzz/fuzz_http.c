@@ -53,7 +53,7 @@ static void check_wish(const struct ws_target *target)
     if (target->since != WS_SINCE_NONE)
         check(target->group_count == 1 && !target->has_user && !target->no_echo);
     if (target->since == WS_SINCE_POSITION)
-        check(strlen(target->epoch) >= 1 && strlen(target->epoch) <= 32);
+        check(strlen(target->epoch) <= 32 && (target->epoch[0] || !target->offset));
 }
 
 static void fuzz_target(struct name_view path, struct name_view query)

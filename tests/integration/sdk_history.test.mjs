@@ -242,7 +242,8 @@ forEachForm(test, 'within recovery_bytes, as sent', async (form) => {
 });
 
 forEachForm(test, 'no frame is over 1 MiB', async (form) => {
-  const big = { limits: { message_bytes: 65536 }, namespaces: [{ name: '', max_rate: 0, history: { messages: 100, seconds: 300, bytes: 1 << 24 } }] };
+  const limits = { backlog_bytes: 4 << 20 }; // for all that is sent at once
+  const big = { limits, namespaces: [{ name: '', max_rate: 0, history: { messages: 100, seconds: 300, bytes: 1 << 24 } }] };
   await withEngine({ shards: 2, config: big }, async (engine) => {
     const producer = await Producer.connect(engine);
     const wire = await Wire.connect(engine, form);
