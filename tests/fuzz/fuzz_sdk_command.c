@@ -133,14 +133,23 @@ static const ProtobufCMessage *request_of(const Sdk__Command *command, enum sdk_
     return requests[method];
 }
 
-/* Given twice it is merged; libprotobuf-c (1.4.1) forgets scalars of the first then. */
+static unsigned occurrences(struct name_view text, char byte)
+{
+    unsigned count = 0;
+
+    for (uint32_t i = 0; i < text.size; i++)
+        count += text.bytes[i] == byte;
+    return count;
+}
+
+/* A message given twice is merged; libprotobuf-c (1.4.1) forgets scalars of the first then. */
 static bool may_be_merged(const struct sdk_command *command)
 {
-    int tag = (SDK_NUMBER_CONNECT + command->method - SDK_CONNECT) << 3 | 2;
-    const char *at = command->text.bytes, *end = at + command->text.size;
-    const char *first = memchr(at, tag, (size_t)(end - at));
+    char request = (char)((SDK_NUMBER_CONNECT + command->method - SDK_CONNECT) << 3 | 2);
+    char since = 8 << 3 | 2;
 
-    return !first || memchr(first + 1, tag, (size_t)(end - first - 1));
+    return occurrences(command->text, request) != 1 ||
+           (command->method == SDK_HISTORY && occurrences(command->text, since) > 1);
 }
 
 static void check_same(const struct sdk_command *command, const Sdk__Command *other)
