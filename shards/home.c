@@ -369,15 +369,19 @@ void home_disconnect(struct home *home, uint32_t source, const struct record_dis
     struct named name = record_name(disconnect, disconnect->name);
     struct home_group *group = home_find(home, &name);
     const char *reason = disconnect->name + name.size;
-    unsigned shards = group ? group->shard_count : 0;
+    bool everywhere = disconnect->parts > 1;
+    unsigned members = group ? group->shard_count : 0;
+    unsigned shards = everywhere ? home->shard->world->shards : members;
 
     for (unsigned i = 0; i < shards; i++) {
+        uint32_t shard = everywhere ? i : group->shards[i].shard;
         struct record_close *close =
-            outbox_add(home->shard->outbox, group->shards[i].shard, OUTBOX_NORMAL, RECORD_CLOSE,
-                       sizeof(*close), &name, disconnect->reason_bytes, 0);
+            outbox_add(home->shard->outbox, shard, OUTBOX_NORMAL, RECORD_CLOSE, sizeof(*close),
+                       &name, disconnect->reason_bytes, 0);
 
         close->command = disconnect->command;
         close->reader = source;
+        close->parts = disconnect->parts;
         close->code = disconnect->code;
         close->reason_bytes = disconnect->reason_bytes;
         memcpy(close->name + name.size, reason, disconnect->reason_bytes);

@@ -58,6 +58,7 @@ static void send_disconnect(struct producer *producer, const struct command *com
                    sizeof(*record), name, reason_bytes, 0);
 
     record->command = ref;
+    record->parts = command->all ? 1 : command->name_count;
     record->code = command->code;
     record->reason_bytes = (uint16_t)reason_bytes;
     memcpy(record->name + name->size, command->reason, reason_bytes);

@@ -23,8 +23,8 @@ enum record_type {
     RECORD_JOINED,          /* home -> shard */
     RECORD_LEAVE,           /* shard -> home */
     RECORD_DISCONNECT,      /* reader -> home */
-    RECORD_CLOSE,           /* home -> shard with members */
-    RECORD_CLOSED,          /* shard with members -> reader */
+    RECORD_CLOSE,           /* home -> shard with members; of several groups: every shard */
+    RECORD_CLOSED,          /* shard that was told to close -> reader */
     RECORD_HISTORY,         /* asker -> home */
     RECORD_HISTORY_ANSWER,  /* home -> asker */
     RECORD_NOTICE,          /* home -> shard with members who want to know: one has come, or gone */
@@ -245,6 +245,7 @@ struct record_presence_answer {
 struct record_disconnect {
     struct record head;
     struct command_ref command;
+    uint32_t parts; /* groups that the command names */
     uint16_t code;
     uint16_t reason_bytes;
     _Alignas(8) char name[]; /* the reason follows the name */
@@ -254,6 +255,7 @@ struct record_close {
     struct record head;
     struct command_ref command;
     uint32_t reader; /* the shard that waits for RECORD_CLOSED */
+    uint32_t parts;  /* more than 1: to be carried out once all homes have spoken */
     uint16_t code;
     uint16_t reason_bytes;
     _Alignas(8) char name[];

@@ -9,6 +9,7 @@
 #include <string.h>
 #include <sys/resource.h>
 
+#include "shards/disconnects.h"
 #include "shards/listener.h"
 #include "shards/lws_adapter.h"
 #include "shards/shard_turn.h"
@@ -145,6 +146,7 @@ static void free_memory(struct shard *shard)
 {
     home_free(&shard->home);
     group_table_free(&shard->groups);
+    disconnects_free(shard->disconnects);
     connection_table_free(&shard->connections);
     producer_table_free(&shard->producers);
     outbox_free(shard->outbox);

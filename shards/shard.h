@@ -83,6 +83,7 @@ struct shard {
     struct group_table groups;
     struct connection_table connections;
     struct producer_table producers;
+    struct disconnect *disconnects; /* that wait for homes; see shards/disconnects.h */
     struct wheel wheel;
     struct lws_adapter *lws;
     struct listener *clients, *commands;

@@ -4,6 +4,7 @@
 #include <poll.h>
 #include <stdlib.h>
 
+#include "shards/disconnects.h"
 #include "shards/listener.h"
 #include "shards/sdk_session.h"
 #include "shards/shard.h"
@@ -126,16 +127,6 @@ static void drain_progress(struct shard *shard)
 
 /* Records */
 
-static void close_members(struct shard *shard, const struct record_close *close)
-{
-    uint64_t closed = group_close(&shard->groups, close);
-    struct record_closed *record = outbox_add(shard->outbox, close->reader, OUTBOX_NORMAL,
-                                              RECORD_CLOSED, sizeof(*record), NULL, 0, 0);
-
-    record->command = close->command;
-    record->connections = closed;
-}
-
 static void take_settings(struct shard *shard, struct record_settings *record)
 {
     struct settings *old = shard->settings;
@@ -183,7 +174,7 @@ static void dispatch(struct shard *shard, uint32_t source, struct record *record
         home_disconnect(&shard->home, source, (struct record_disconnect *)record);
         break;
     case RECORD_CLOSE:
-        close_members(shard, (struct record_close *)record);
+        disconnects_take(shard, (struct record_close *)record);
         break;
     case RECORD_CLOSED:
         producer_closed(shard, (struct record_closed *)record);

@@ -63,6 +63,24 @@ for (const shards of [1, 4])
         closed += 20;
       });
 
+      await t.test('of several groups, from whatever home it comes', async () => {
+        const groups = Array.from({ length: 12 }, (_, i) => `several${i}`);
+        for (let round = 0; round < 10; round++) {
+          const clients = await Client.joinMany(engine, 6, (i) => (i < 4 ? groups : [groups[i], 'other']));
+          for (let i = 0; i < 20; i++) producer.send({ op: 'broadcast', groups, data: `${i}` });
+          const answers = [producer.disconnect({ groups }), producer.disconnect({ groups })];
+          assert.deepEqual((await Promise.all(answers)).map(({ members }) => members), [6, 0]);
+          const expected = Array.from({ length: 20 }, (_, i) => `${i}`);
+          for (const [i, client] of clients.entries()) {
+            assert.deepEqual(await client.end(), forced);
+            const got = client.frames.drain().map((frame) => frame.data);
+            assert.equal(got.length, i < 4 ? 240 : 20);
+            for (const data of expected) assert.equal(got.filter((one) => one === data).length, got.length / 20);
+          }
+          closed += 6;
+        }
+      });
+
       await t.test('a client that does not answer the close is gone all the same', async () => {
         const raw = await Raw.upgrade(engine, '/ws/a?hello=1');
         await raw.frame('the hello');

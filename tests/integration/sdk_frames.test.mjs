@@ -201,7 +201,7 @@ forEachForm(test, 'what is no command closes 3501', async (form) => {
     wire.send({ id: 5, subscribe: { channel: 'g' } }, { id: 6, ping: {} }, { id: 7 }, { id: 8, ping: {} });
     assert.deepEqual(await wire.end(), bad_request);
     assert.deepEqual(wire.log.slice(1), [{ id: 5, subscribe: {} }, { id: 6, ping: {} }]);
-    assert.equal((await engine.stats()).active_groups, 0);
+    await engine.statsWhen((now) => now.active_groups === 0, 'it has left its group');
 
     const sender = await Wire.connect(engine, form);
     sender.send({ send: { data: form.data('{}') } });

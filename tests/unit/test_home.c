@@ -229,7 +229,7 @@ static void the_limit_of_groups_is_exact(void **state)
     assert_int_equal(outcome(fixture), JOIN_OVERLOADED);
 }
 
-static void disconnect(struct fixture *fixture, uint32_t source, const char *group)
+static void disconnect(struct fixture *fixture, uint32_t source, const char *group, uint32_t parts)
 {
     struct record_disconnect *record = calloc(1, sizeof(*record) + GROUP_NAME_MAX + 3);
 
@@ -237,6 +237,7 @@ static void disconnect(struct fixture *fixture, uint32_t source, const char *gro
     name_record(&record->head, record->name, group);
     record->head.size = 96;
     record->command = (struct command_ref){1, 2, 3, 4};
+    record->parts = parts;
     record->code = 3503;
     record->reason_bytes = 3;
     memcpy(record->name + strlen(group), "bye", 3);
@@ -249,14 +250,14 @@ static void a_disconnect_goes_to_the_shards_that_have_members(void **state)
 {
     struct fixture *fixture = *state;
 
-    disconnect(fixture, 0, "room");
+    disconnect(fixture, 0, "room", 1);
     assert_int_equal(fixture->count, 1);
     assert_int_equal(answered(fixture, 0)->closing, 0);
 
     join(fixture, 2, "room");
     join(fixture, 2, "room");
     join(fixture, SELF, "room");
-    disconnect(fixture, 0, "room");
+    disconnect(fixture, 0, "room", 1);
     assert_int_equal(fixture->count, 3);
     assert_int_equal(answered(fixture, 0)->closing, 2);
     assert_int_equal(answered(fixture, 0)->credit, 96);
@@ -268,6 +269,22 @@ static void a_disconnect_goes_to_the_shards_that_have_members(void **state)
         assert_int_equal(close->code, 3503);
         assert_int_equal(close->reason_bytes, 3);
         assert_memory_equal(close->name, "roombye", 7);
+        assert_int_equal(close->parts, 1);
+    }
+}
+
+static void a_disconnect_of_several_groups_goes_to_every_shard(void **state)
+{
+    struct fixture *fixture = *state;
+
+    disconnect(fixture, 0, "nobody", 2);
+    assert_int_equal(fixture->count, SHARDS + 1);
+    assert_int_equal(answered(fixture, 0)->closing, SHARDS);
+    for (uint32_t shard = 0; shard < SHARDS; shard++) {
+        const struct record_close *close = told(fixture, shard, RECORD_CLOSE);
+
+        assert_non_null(close);
+        assert_int_equal(close->parts, 2);
     }
 }
 
@@ -347,6 +364,7 @@ int main(void)
         TEST(a_group_without_members_and_messages_is_forgotten),
         TEST(the_limit_of_groups_is_exact),
         TEST(a_disconnect_goes_to_the_shards_that_have_members),
+        TEST(a_disconnect_of_several_groups_goes_to_every_shard),
         TEST(active_groups_are_counted_by_their_kind),
         TEST(random_members_match_a_model),
     };
