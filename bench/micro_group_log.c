@@ -82,7 +82,7 @@ static void turns_with_one_behind(void *context, uint64_t times)
         group_log_trim(&state->log, &state->pool);
         times -= frames;
     }
-    log_cursor_detach(&cursor);
+    log_cursor_detach(&cursor, &state->pool);
     group_log_trim(&state->log, &state->pool);
 }
 

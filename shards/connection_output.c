@@ -254,6 +254,7 @@ static bool member_send(struct member *member, enum log_kind kind, bool frame_on
         counter_add(&counters->bytes_out,
                     (uint64_t)sent - log_cursor_note_bytes(&lag->cursor, (uint64_t)sent));
         counter_add(&counters->deliveries, log_cursor_advance(&lag->cursor, (uint64_t)sent));
+        log_cursor_prune(&lag->cursor, &connection->shard->groups.segments);
         connection->mid = lag->cursor.at == lag->cursor.frame ? NULL : member;
         connection->mid_log = (uint8_t)kind;
         if ((uint64_t)sent < bytes) {

@@ -333,7 +333,7 @@ void member_caught_up(struct member *member, enum log_kind kind)
 
     if (!lag)
         return;
-    log_cursor_detach(&lag->cursor);
+    log_cursor_detach(&lag->cursor, &groups->segments);
     free(lag->skips);
     free(lag);
     member->lags[kind] = NULL;

@@ -109,11 +109,15 @@ static void skip_low(struct group_table *groups, struct group *group, const stru
     }
 }
 
-/* Whether a low message is not to be queued for someone. */
-static bool low_unwanted(const struct group_table *groups, const struct group *group)
+/* Whether a low message is not to be queued for someone. Who is behind shows when it is written to:
+ * so what is to be flushed is no more than what low messages may take. */
+static bool low_unwanted(struct group_table *groups, struct group *group)
 {
+    const struct group_log *log = &group->logs[LOG_NORMAL];
     uint64_t half = groups->shard->settings->limits.backlog_bytes / 2;
 
+    if (log->end - log->flushed > half)
+        group_flush(groups, group);
     for (uint32_t i = 0; group->lags && i < group->count; i++)
         if (member_backlog(group, group->entries[i].member) > half)
             return true;
@@ -131,6 +135,10 @@ static void group_append(struct group_table *groups, struct group *group,
 
     if (sender || low)
         group_flush(groups, group);
+    for (uint32_t i = 0; low && i < group->count; i++)
+        member_condense(group, group->entries[i].member, LOG_NORMAL);
+    if (sender)
+        member_condense(group, sender, kind);
     if (deliver->critical) /* where history has been turned off: it would overtake */
         positioned_miss(group);
     if (!payload || group_log_append(log, &groups->segments, payload)) {

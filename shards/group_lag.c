@@ -6,9 +6,10 @@
 #include "shards/settings.h"
 #include "shards/shard.h"
 
-/* What a member steps over stays in the log until it has, and so do notes. Beyond so many times
- * backlog_bytes it counts as slow, so that memory is bounded. */
-#define HELD_MAX 8
+/* Memory is bounded, in times backlog_bytes: so much that a member is to step over stays in the
+ * log, and whoever has so much to get, notes included, counts as slow whatever its policy. */
+#define HELD_MAX  4
+#define NOTES_MAX 8
 
 struct lag *lag_new(struct group *group, struct member *member, enum log_kind kind, uint64_t sent,
                     uint64_t *finished)
@@ -53,9 +54,27 @@ static uint32_t lag_forget_skips(struct lag *lag)
     return gone;
 }
 
-static bool lag_must_skip(const struct lag *lag, uint64_t position)
+/* Whether the log's newest message is not for the member. */
+static bool lag_skips_newest(const struct lag *lag, const struct group_log *log)
 {
-    return lag->skip_count && lag->skips[lag->skip_count - 1] == position;
+    return log_cursor_newest(&lag->cursor, log) == LOG_LEFT_OUT ||
+           (lag->skip_count && lag->skips[lag->skip_count - 1] == log->last_frame);
+}
+
+void member_condense(struct group *group, struct member *member, enum log_kind kind)
+{
+    struct shard *shard = member->connection->shard;
+    struct lag *lag = member->lags[kind];
+
+    if (!lag || lag->skipped_bytes <= HELD_MAX * shard->settings->limits.backlog_bytes)
+        return;
+    if (log_cursor_condense(&lag->cursor, &group->logs[kind], &shard->groups.segments, lag->skips,
+                            lag->skip_count)) {
+        connection_doom(member->connection, CLOSE_LOST);
+        return;
+    }
+    lag_forget_skips(lag);
+    group_log_trim(&group->logs[kind], &shard->groups.segments);
 }
 
 uint64_t member_backlog(const struct group *group, const struct member *member)
@@ -71,17 +90,6 @@ uint64_t member_backlog(const struct group *group, const struct member *member)
     return backlog;
 }
 
-/* Bytes that logs keep although this member is to step over them. */
-static uint64_t member_holds(const struct member *member)
-{
-    uint64_t bytes = 0;
-
-    for (int kind = 0; kind < LOG_KINDS; kind++)
-        if (member->lags[kind])
-            bytes += member->lags[kind]->skipped_bytes;
-    return bytes;
-}
-
 /* Leaves out all that waits in one log but its newest message, or that, too. Returns how many
  * messages that were. */
 static uint64_t lag_leave_out(struct group *group, struct member *member, enum log_kind kind,
@@ -92,16 +100,19 @@ static uint64_t lag_leave_out(struct group *group, struct member *member, enum l
     struct lag *lag = member->lags[kind];
     uint64_t left_out;
 
-    if (!lag || log_cursor_at_end(&lag->cursor, log) ||
-        (!newest_too && lag->cursor.frame == log->last_frame))
+    if (!lag || log_cursor_at_end(&lag->cursor, log))
+        return 0;
+    uint64_t newest = log_cursor_newest(&lag->cursor, log);
+    if (!newest_too && lag->cursor.frame == newest)
         return 0;
     if (connection->mid == member && connection->mid_log == kind)
         connection_carry_frame(connection);
-    if (newest_too || lag->cursor.frame > log->last_frame) /* behind it only notes wait */
+    if (newest_too || lag->cursor.frame > newest) /* behind it only notes wait */
         left_out = log_cursor_advance(&lag->cursor, log->end - lag->cursor.at);
     else
         left_out = log_cursor_skip(&lag->cursor, log);
     left_out -= lag_forget_skips(lag); /* they are all before the newest */
+    log_cursor_prune(&lag->cursor, &connection->shard->groups.segments);
     group_log_trim(log, &connection->shard->groups.segments);
     return left_out;
 }
@@ -112,7 +123,7 @@ static void member_skip(struct group *group, struct member *member, enum drop_re
     const struct lag *lag = member->lags[group->newest];
     uint64_t dropped;
 
-    if (lag && lag_must_skip(lag, group->logs[group->newest].last_frame))
+    if (lag && lag_skips_newest(lag, &group->logs[group->newest]))
         return; /* the newest that it may get is before: the next message decides */
     dropped = lag_leave_out(group, member, group->newest, false) +
               lag_leave_out(group, member, !group->newest, true);
@@ -143,7 +154,7 @@ void member_judge(struct group *group, struct member *member)
     struct connection *connection = member->connection;
     const struct settings *settings = connection->shard->settings;
     uint64_t limit = settings->limits.backlog_bytes;
-    bool past = member_backlog(group, member) > limit || member_holds(member) > HELD_MAX * limit;
+    bool past = member_backlog(group, member) > limit;
 
     switch (group->settings->slow_consumer) {
     case SLOW_CLOSE:
@@ -161,7 +172,8 @@ void member_judge(struct group *group, struct member *member)
     }
     if (past && member->positioned && group->settings->slow_consumer != SLOW_CLOSE)
         member_misses(member);
-    else if (member_backlog(group, member) > HELD_MAX * limit) /* notes behind the newest message */
+    else if (member_backlog(group, member) >
+             NOTES_MAX * limit) /* notes behind the newest message */
         slot_list_add(&connection->shard->connections.overrun, connection->ref);
 }
 

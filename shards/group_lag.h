@@ -13,6 +13,10 @@ struct lag *lag_new(struct group *group, struct member *member, enum log_kind ki
 /* The frame that begins at `position` is not for this member. */
 void lag_skip(struct lag *lag, struct member *member, uint64_t position, uint64_t bytes);
 
+/* Whoever steps over much keeps what it is to get for itself, so that the log need not keep all.
+ * The log must have nothing pending. */
+void member_condense(struct group *group, struct member *member, enum log_kind kind);
+
 /* Messages that a lag still has to deliver. */
 uint64_t lag_rest(const struct lag *lag, const struct group_log *log);
 

@@ -115,15 +115,14 @@ static int log_append_reference(struct group_log *log, struct payload *payload)
     return 0;
 }
 
-static int log_append_copy(struct group_log *log, struct segment_pool *pool,
-                           const struct payload *payload)
+static int log_append_copy(struct group_log *log, struct segment_pool *pool, const uint8_t *frame,
+                           uint32_t bytes)
 {
-    uint32_t bytes = payload_frame_bytes(payload);
     struct segment *segment = log_room(log, pool, bytes);
 
     if (!segment)
         return ERR_NOMEM;
-    memcpy(segment->data + segment->used, payload->frame, bytes);
+    memcpy(segment->data + segment->used, frame, bytes);
     segment->used += bytes;
     return 0;
 }
@@ -131,8 +130,8 @@ static int log_append_copy(struct group_log *log, struct segment_pool *pool,
 int group_log_append(struct group_log *log, struct segment_pool *pool, struct payload *payload)
 {
     uint32_t bytes = payload_frame_bytes(payload);
-    int error =
-        bytes > COPY_MAX ? log_append_reference(log, payload) : log_append_copy(log, pool, payload);
+    int error = bytes > COPY_MAX ? log_append_reference(log, payload)
+                                 : log_append_copy(log, pool, payload->frame, bytes);
 
     if (error)
         return error;
@@ -142,6 +141,7 @@ int group_log_append(struct group_log *log, struct segment_pool *pool, struct pa
     return 0;
 }
 
+/* That the frame at the log's end, which has just been copied there, is a note. */
 static int note_add(struct segment *segment, uint64_t position)
 {
     if (segment->note_count == segment->note_room) {
@@ -162,7 +162,7 @@ int group_log_append_note(struct group_log *log, struct segment_pool *pool, stru
     uint32_t bytes = payload_frame_bytes(payload);
 
     assert(bytes <= class_bytes[NO_CLASS - 1]);
-    if (log_append_copy(log, pool, payload))
+    if (log_append_copy(log, pool, payload->frame, bytes))
         return ERR_NOMEM;
     if (note_add(log->tail, log->end)) {
         log->tail->used -= bytes;
@@ -271,6 +271,13 @@ void group_log_flushed(struct group_log *log, uint64_t bytes, uint64_t frames)
         log->flush_segment = log->flush_segment->next;
 }
 
+static void cursor_stand(struct log_cursor *cursor, struct segment *segment)
+{
+    cursor->segment->cursors--;
+    segment->cursors++;
+    cursor->segment = segment;
+}
+
 /* Moves the cursor to position `at`, which is no further than the end of the log. */
 static uint64_t cursor_move(struct log_cursor *cursor, uint64_t at)
 {
@@ -291,18 +298,14 @@ static uint64_t cursor_move(struct log_cursor *cursor, uint64_t at)
         cursor->frame = next;
     }
     cursor->sequence += finished;
-    if (segment != cursor->segment) {
-        cursor->segment->cursors--;
-        segment->cursors++;
-        cursor->segment = segment;
-    }
+    cursor_stand(cursor, segment);
     return finished;
 }
 
 uint64_t log_cursor_attach(struct log_cursor *cursor, const struct group_log *log, uint64_t sent)
 {
     assert(log->flush_segment);
-    cursor->segment = log->flush_segment;
+    *cursor = (struct log_cursor){.segment = log->flush_segment};
     cursor->segment->cursors++;
     cursor->at = cursor->frame = log->flushed;
     cursor->sequence = log->flushed_sequence;
@@ -349,26 +352,136 @@ void log_cursor_step_over(struct log_cursor *cursor)
 
 uint64_t log_cursor_skip(struct log_cursor *cursor, const struct group_log *log)
 {
-    uint64_t before = cursor->sequence;
-    uint64_t newest = log->end_sequence - 1;
+    uint64_t before = cursor->sequence, newest = log_cursor_newest(cursor, log);
 
-    if (cursor->frame >= log->last_frame)
+    if (cursor->frame >= newest)
         return 0;
     struct segment *segment = cursor->segment;
-    while (log->last_frame >= segment->base + segment->used)
+    while (newest >= segment->base + segment->used)
         segment = segment->next;
-    cursor->segment->cursors--;
-    segment->cursors++;
-    cursor->segment = segment;
-    cursor->at = cursor->frame = log->last_frame;
-    cursor->sequence = newest;
-    return newest - before;
+    cursor_stand(cursor, segment);
+    cursor->at = cursor->frame = newest;
+    cursor->sequence = log->end_sequence - 1;
+    return cursor->sequence - before;
 }
 
-void log_cursor_detach(struct log_cursor *cursor)
+static void branch_free(struct log_cursor *cursor, struct segment_pool *pool)
+{
+    struct log_branch *branch = &cursor->branch;
+
+    if (!branch->first)
+        return;
+    for (struct segment *segment = branch->first, *next; segment != branch->trunk; segment = next) {
+        next = segment->next;
+        segment_put(pool, segment);
+    }
+    branch->trunk->cursors--;
+    branch->first = NULL;
+}
+
+void log_cursor_detach(struct log_cursor *cursor, struct segment_pool *pool)
 {
     cursor->segment->cursors--;
     cursor->segment = NULL;
+    branch_free(cursor, pool);
+}
+
+void log_cursor_prune(struct log_cursor *cursor, struct segment_pool *pool)
+{
+    if (cursor->branch.first && cursor->frame >= cursor->branch.end)
+        branch_free(cursor, pool);
+}
+
+/* An empty segment at the log's end, where a branch can meet it. */
+static struct segment *log_trunk(struct group_log *log, struct segment_pool *pool)
+{
+    struct segment *segment = log->tail;
+
+    if (!segment || segment->used) {
+        segment = segment_get(pool, 0);
+        if (!segment)
+            return NULL;
+        segment->used = 0;
+        log_link(log, segment);
+    }
+    return segment;
+}
+
+static int keep_frame(struct group_log *kept, struct segment_pool *pool,
+                      const struct segment *segment, uint64_t at, uint32_t bytes)
+{
+    bool note = is_note(segment, at);
+    int error = segment->payload
+                    ? log_append_reference(kept, segment->payload)
+                    : log_append_copy(kept, pool, segment->data + (at - segment->base), bytes);
+
+    if (!error && note)
+        error = note_add(kept->tail, kept->end);
+    kept->end += bytes;
+    kept->end_sequence += !note;
+    return error;
+}
+
+/* Those of the frames from the cursor's to the log's end that are not left out. */
+static int keep_frames(const struct log_cursor *cursor, const struct group_log *log,
+                       struct segment_pool *pool, const uint64_t *left_out, uint32_t count,
+                       struct group_log *kept)
+{
+    const struct segment *segment = cursor->segment;
+    uint64_t newest = log_cursor_newest(cursor, log);
+    int error = 0;
+
+    kept->last_frame = LOG_LEFT_OUT;
+    for (uint64_t at = cursor->frame, next; !error && at < log->end; at = next) {
+        while (at >= segment->base + segment->used)
+            segment = segment->next;
+        next = at + frame_length(segment->data + (at - segment->base));
+        if (count && *left_out == at) {
+            left_out++;
+            count--;
+            continue;
+        }
+        if (at == newest)
+            kept->last_frame = kept->end;
+        error = keep_frame(kept, pool, segment, at, (uint32_t)(next - at));
+    }
+    return error;
+}
+
+int log_cursor_condense(struct log_cursor *cursor, struct group_log *log, struct segment_pool *pool,
+                        const uint64_t *left_out, uint32_t count)
+{
+    struct group_log kept = {0};
+    struct segment *trunk = log_trunk(log, pool);
+
+    assert(!group_log_dirty(log));
+    if (!trunk || keep_frames(cursor, log, pool, left_out, count, &kept)) {
+        group_log_free(&kept, pool);
+        return ERR_NOMEM;
+    }
+
+    uint64_t begin = log->end - kept.end;
+    for (struct segment *segment = kept.head; segment; segment = segment->next) {
+        segment->base += begin;
+        for (uint32_t i = 0; i < segment->note_count; i++)
+            segment->notes[i] += begin;
+    }
+    cursor_stand(cursor, kept.head ? kept.head : trunk);
+    cursor->at = begin + (cursor->at - cursor->frame);
+    cursor->frame = begin;
+    cursor->sequence = log->end_sequence - kept.end_sequence;
+    branch_free(cursor, pool);
+    if (!kept.head)
+        return 0;
+    kept.tail->next = trunk;
+    trunk->cursors++;
+    cursor->branch = (struct log_branch){
+        .first = kept.head,
+        .trunk = trunk,
+        .end = log->end,
+        .newest = kept.last_frame == LOG_LEFT_OUT ? LOG_LEFT_OUT : begin + kept.last_frame,
+    };
+    return 0;
 }
 
 void group_log_trim(struct group_log *log, struct segment_pool *pool)

@@ -37,9 +37,22 @@ struct group_log {
     uint64_t last_frame; /* position of the newest message */
 };
 
+/* What a cursor has yet to send once it has left frames out for good: copies of the others, so that
+ * the log need not keep them all. Their positions are the last before `end`, where the cursor goes
+ * on in the log. */
+struct log_branch {
+    struct segment *first; /* NULL: there is none */
+    struct segment *trunk; /* of the log, at `end` */
+    uint64_t end;
+    uint64_t newest; /* position of what was the log's newest message; LOG_LEFT_OUT */
+};
+
+#define LOG_LEFT_OUT UINT64_MAX
+
 /* Where a member stands that is behind. It holds on to its segment. */
 struct log_cursor {
     struct segment *segment;
+    struct log_branch branch;
     uint64_t at;       /* the next byte to be sent */
     uint64_t frame;    /* where the frame begins that `at` is in (at == frame: between frames) */
     uint64_t sequence; /* of that frame */
@@ -89,8 +102,25 @@ void log_cursor_step_over(struct log_cursor *cursor);
  * stepped over, too (the caller has taken its rest). Returns how many frames were left out. */
 uint64_t log_cursor_skip(struct log_cursor *cursor, const struct group_log *log);
 
+/* Leaves out the frames at these positions, in order and none of them begun, and keeps what else is
+ * ahead for itself: the log need hold nothing for this cursor but what is appended from now on. The
+ * log must have nothing pending. 0, or ERR_NOMEM and nothing is changed. */
+int log_cursor_condense(struct log_cursor *cursor, struct group_log *log, struct segment_pool *pool,
+                        const uint64_t *left_out, uint32_t count) MUST_CHECK;
+
+/* Frees what it has kept for itself and is through with. */
+void log_cursor_prune(struct log_cursor *cursor, struct segment_pool *pool);
+
 /* Lets go of the segment. */
-void log_cursor_detach(struct log_cursor *cursor);
+void log_cursor_detach(struct log_cursor *cursor, struct segment_pool *pool);
+
+/* Where the log's newest message stands for the cursor; LOG_LEFT_OUT: it was left out. */
+static inline uint64_t log_cursor_newest(const struct log_cursor *cursor,
+                                         const struct group_log *log)
+{
+    return cursor->branch.first && log->last_frame < cursor->branch.end ? cursor->branch.newest
+                                                                        : log->last_frame;
+}
 
 static inline bool log_cursor_at_end(const struct log_cursor *cursor, const struct group_log *log)
 {

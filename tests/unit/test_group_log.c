@@ -139,7 +139,7 @@ static void a_cursor_begins_at_any_byte(void **state)
 
         assert_int_equal(finished, whole_frames(&trial, 0, sent));
         check_cursor(&trial, &cursor, sent);
-        log_cursor_detach(&cursor);
+        log_cursor_detach(&cursor, &trial.pool);
     }
     flush_all(&trial);
     assert_no_segments(&trial);
@@ -170,7 +170,7 @@ static void a_cursor_moves_by_any_number_of_bytes(void **state)
             check_cursor(&trial, &cursor, at);
         }
         assert_true(log_cursor_at_end(&cursor, &trial.log));
-        log_cursor_detach(&cursor);
+        log_cursor_detach(&cursor, &trial.pool);
         group_log_trim(&trial.log, &trial.pool);
         assert_no_segments(&trial);
         trial_free(&trial);
@@ -197,12 +197,12 @@ static void a_cursor_keeps_only_what_it_needs(void **state)
     group_log_trim(&trial.log, &trial.pool);
     for (unsigned i = 0; i < 10; i++)
         assert_int_equal(trial.frames[i].payload->refs, i < 2 ? 1 : 2);
-    log_cursor_detach(&slower);
+    log_cursor_detach(&slower, &trial.pool);
     group_log_trim(&trial.log, &trial.pool);
     for (unsigned i = 0; i < 10; i++)
         assert_int_equal(trial.frames[i].payload->refs, i < 5 ? 1 : 2);
     log_cursor_advance(&slow, 5 * 5004);
-    log_cursor_detach(&slow);
+    log_cursor_detach(&slow, &trial.pool);
     group_log_trim(&trial.log, &trial.pool);
     assert_no_segments(&trial);
     trial_free(&trial);
@@ -227,7 +227,7 @@ static void a_cursor_at_the_end_goes_on(void **state)
         check_cursor(&trial, &cursor, trial.size);
         group_log_trim(&trial.log, &trial.pool);
     }
-    log_cursor_detach(&cursor);
+    log_cursor_detach(&cursor, &trial.pool);
     group_log_trim(&trial.log, &trial.pool);
     assert_no_segments(&trial);
     trial_free(&trial);
@@ -246,7 +246,7 @@ static void pending_ends_where_it_is_told(void **state)
     for (uint64_t end = 0; end <= trial.size; end += 7)
         assert_int_equal(check_cursor_pending(&trial, &cursor, end, 64), end);
     assert_int_equal(check_cursor_pending(&trial, &cursor, trial.size, 1), 704);
-    log_cursor_detach(&cursor);
+    log_cursor_detach(&cursor, &trial.pool);
     trial_free(&trial);
 }
 
@@ -264,7 +264,7 @@ static void stepping_over_leaves_out_one_frame(void **state)
         log_cursor_step_over(&cursor);
     }
     check_cursor(&trial, &cursor, trial.size);
-    log_cursor_detach(&cursor);
+    log_cursor_detach(&cursor, &trial.pool);
     trial_free(&trial);
 }
 
@@ -293,7 +293,7 @@ static void skipping_leaves_the_newest(void **state)
     group_log_trim(&trial.log, &trial.pool);
     for (unsigned i = 0; i < 8; i += 4)
         assert_int_equal(trial.frames[i].payload->refs, 1);
-    log_cursor_detach(&cursor);
+    log_cursor_detach(&cursor, &trial.pool);
     trial_free(&trial);
 }
 
@@ -313,13 +313,13 @@ static void skipping_in_the_middle_of_a_frame(void **state)
     assert_int_equal(log_cursor_advance(&cursor, rest), 1);
     assert_int_equal(log_cursor_skip(&cursor, &trial.log), 7);
     check_cursor(&trial, &cursor, trial.frames[9].at);
-    log_cursor_detach(&cursor);
+    log_cursor_detach(&cursor, &trial.pool);
 
     /* Without taking its rest, the frame that was begun is one of those left out. */
     log_cursor_attach(&cursor, &trial.log, trial.frames[1].at + 300);
     assert_int_equal(log_cursor_skip(&cursor, &trial.log), 8);
     check_cursor(&trial, &cursor, trial.frames[9].at);
-    log_cursor_detach(&cursor);
+    log_cursor_detach(&cursor, &trial.pool);
     trial_free(&trial);
 }
 
@@ -369,7 +369,7 @@ static void a_cursor_passes_notes_without_counting(void **state)
         check_cursor(&trial, &cursor, at + bytes);
     }
     assert_int_equal(cursor.sequence, 134);
-    log_cursor_detach(&cursor);
+    log_cursor_detach(&cursor, &trial.pool);
     trial_free(&trial);
 }
 
@@ -394,7 +394,7 @@ static void skipping_leaves_the_newest_message_and_what_follows(void **state)
     append_frame(&trial, 30, true);
     assert_int_equal(log_cursor_skip(&cursor, &trial.log), 0);
     check_cursor(&trial, &cursor, trial.frames[11].at);
-    log_cursor_detach(&cursor);
+    log_cursor_detach(&cursor, &trial.pool);
     trial_free(&trial);
 }
 

@@ -125,7 +125,7 @@ static void member_catch_up(struct play *play, struct member *member)
 {
     if (member->at != play->trial.log.flushed)
         return;
-    log_cursor_detach(&member->cursor);
+    log_cursor_detach(&member->cursor, &play->trial.pool);
     member->behind = false;
 }
 
@@ -148,7 +148,7 @@ static void member_act(struct play *play, struct member *member)
         member_skip(play, member);
         break;
     case 4: /* it leaves, and another one comes */
-        log_cursor_detach(&member->cursor);
+        log_cursor_detach(&member->cursor, &play->trial.pool);
         member->behind = false;
         return;
     default:
