@@ -10,6 +10,7 @@
 #include <sys/socket.h>
 
 #include "shards/group_flush.h"
+#include "shards/group_lag.h"
 #include "shards/lws_adapter.h"
 #include "shards/replay.h"
 #include "shards/sdk_session.h"
@@ -198,20 +199,12 @@ void connection_carry_frame(struct connection *connection)
 
 /* Lags */
 
-/* Steps over frames that are not for this member, and says where the next such one begins; or the
- * place that those who keep up have reached, since what lies behind it is sent by the next flush.
- */
+/* How far the member may get what is next: to what is not for it, or to the place that those who
+ * keep up have reached, since what lies behind it is sent by the next flush. */
 static uint64_t lag_end(const struct member *member, struct lag *lag, enum log_kind kind)
 {
-    uint64_t end = lag->limit == UINT64_MAX ? member_position(member, kind) : lag->limit;
-
-    while (lag->skip_count && lag->skips[0] == lag->cursor.at && lag->cursor.at < end) {
-        log_cursor_step_over(&lag->cursor);
-        lag->skipped_bytes -= lag->cursor.at - lag->skips[0];
-        lag->skip_count--;
-        memmove(lag->skips, lag->skips + 1, lag->skip_count * sizeof(lag->skips[0]));
-    }
-    return lag->skip_count && lag->skips[0] < end ? lag->skips[0] : end;
+    return lag_step_over(lag,
+                         lag->limit == UINT64_MAX ? member_position(member, kind) : lag->limit);
 }
 
 /* Sends what the member has yet to get of one log; with `frame_only` just the frame under way.
@@ -230,7 +223,7 @@ static bool member_send(struct member *member, enum log_kind kind, bool frame_on
         log_cursor_frame_rest(&lag->cursor, &rest);
         if (frame_only)
             end = at + rest;
-        else if (at > end || (at == end && lag->skip_count))
+        else if (at > end || (at == end && lag_has_skips(lag)))
             return true; /* ahead of those who keep up, or must not get what they get next */
         else if (end - at > WRITE_BYTES)
             end = at + WRITE_BYTES;

@@ -90,9 +90,10 @@ struct lag {
     struct log_cursor cursor;
     uint64_t limit;          /* position where it ends; UINT64_MAX: goes on */
     uint64_t limit_sequence; /* of the frame at `limit` */
-    uint64_t *skips;         /* positions of frames that it must not get, in order; allocated */
-    uint64_t skipped_bytes;  /* of these frames: they are no backlog */
-    uint32_t skip_count, skip_room;
+    struct log_range *skips; /* messages that it must not get, in order; allocated */
+    uint64_t skipped_bytes;  /* of these: they are no backlog */
+    uint64_t skipped;        /* how many messages */
+    uint32_t skip_first, skip_end, skip_room;
 };
 
 enum member_state {

@@ -19,6 +19,11 @@
 #define LOOK_EVERY 32768u
 #define LOOK_WRITE 2048u /* what a write counts for beside its bytes */
 
+/* What one message may cost beside itself: bytes written to find out who is behind, and members
+ * that are that keep for themselves what they are to get. */
+#define LOW_FLUSH_MAX (64u << 20)
+#define CONDENSE_MAX  4u
+
 /* Groups with something to flush */
 
 static void dirty_add(struct group_table *groups, struct group *group, enum log_kind kind)
@@ -78,7 +83,7 @@ static void member_skip_frame(struct group *group, struct member *member, enum l
 
     if (!member->lags[kind] && !lag_new(group, member, kind, 0, &finished))
         return;
-    lag_skip(member->lags[kind], member, position, group->logs[kind].end - position);
+    lag_skip(member->lags[kind], member, position, group->logs[kind].end);
     member_flag(member, ENTRY_BEHIND, 0);
     if (!connection->blocked)
         slot_list_add(&connection->shard->connections.resumed, connection->ref);
@@ -109,19 +114,37 @@ static void skip_low(struct group_table *groups, struct group *group, const stru
     }
 }
 
-/* Whether a low message is not to be queued for someone. Who is behind shows when it is written to:
- * so what is to be flushed is no more than what low messages may take. */
-static bool low_unwanted(struct group_table *groups, struct group *group)
+/* Whether a low message is not to be queued for someone. */
+static bool low_unwanted(const struct group_table *groups, const struct group *group)
 {
-    const struct group_log *log = &group->logs[LOG_NORMAL];
     uint64_t half = groups->shard->settings->limits.backlog_bytes / 2;
 
-    if (log->end - log->flushed > half)
-        group_flush(groups, group);
     for (uint32_t i = 0; group->lags && i < group->count; i++)
         if (member_backlog(group, group->entries[i].member) > half)
             return true;
     return false;
+}
+
+/* Who is behind shows when it is written to: before low messages that came at once are more than
+ * may be queued, they are written. Not where that would take long, or one that makes way is under
+ * way. */
+static void low_flush(struct group_table *groups, struct group *group)
+{
+    const struct group_log *log = &group->logs[LOG_NORMAL];
+    uint64_t pending = log->end - log->flushed;
+
+    if (pending > groups->shard->settings->limits.backlog_bytes / 2 && !group->flush.next &&
+        pending * group->count <= LOW_FLUSH_MAX)
+        group_flush(groups, group);
+}
+
+/* Of many at once, the others' turn comes with the next message. */
+static void condense_some(struct group *group)
+{
+    unsigned left = CONDENSE_MAX;
+
+    for (uint32_t i = 0; left && i < group->count; i++)
+        left -= member_condense(group, group->entries[i].member, LOG_NORMAL);
 }
 
 static void group_append(struct group_table *groups, struct group *group,
@@ -130,13 +153,16 @@ static void group_append(struct group_table *groups, struct group *group,
 {
     enum log_kind kind = deliver->critical ? LOG_CRITICAL : LOG_NORMAL;
     struct group_log *log = &group->logs[kind];
-    bool low = deliver->priority == PRIORITY_LOW && low_unwanted(groups, group);
+    bool low = deliver->priority == PRIORITY_LOW;
     uint64_t position = log->end;
 
+    if (low)
+        low_flush(groups, group);
+    low = low && low_unwanted(groups, group);
     if (sender || low)
         group_flush(groups, group);
-    for (uint32_t i = 0; low && i < group->count; i++)
-        member_condense(group, group->entries[i].member, LOG_NORMAL);
+    if (low)
+        condense_some(group);
     if (sender)
         member_condense(group, sender, kind);
     if (deliver->critical) /* where history has been turned off: it would overtake */

@@ -6,9 +6,11 @@
 #include "shards/settings.h"
 #include "shards/shard.h"
 
-/* Memory is bounded, in times backlog_bytes: so much that a member is to step over stays in the
- * log, and whoever has so much to get, notes included, counts as slow whatever its policy. */
+/* Memory is bounded. Of what a member is to step over, so many times backlog_bytes stay in the log
+ * at the most, in so many places … */
 #define HELD_MAX  4
+#define SKIPS_MAX 65536
+/* … and whoever has so many times backlog_bytes to get, notes included, is slow by any policy. */
 #define NOTES_MAX 8
 
 struct lag *lag_new(struct group *group, struct member *member, enum log_kind kind, uint64_t sent,
@@ -27,30 +29,63 @@ struct lag *lag_new(struct group *group, struct member *member, enum log_kind ki
     return lag;
 }
 
-void lag_skip(struct lag *lag, struct member *member, uint64_t position, uint64_t bytes)
+/* A place for one more range. NULL: out of memory. */
+static struct log_range *lag_add_skip(struct lag *lag)
 {
-    if (lag->skip_count == lag->skip_room) {
+    if (lag->skip_first == lag->skip_end)
+        lag->skip_first = lag->skip_end = 0;
+    if (lag->skip_end == lag->skip_room) {
         uint32_t room = lag->skip_room ? lag->skip_room * 2 : 4;
-        uint64_t *skips = realloc(lag->skips, room * sizeof(*skips));
+        struct log_range *skips = realloc(lag->skips, room * sizeof(*skips));
 
-        if (!skips) {
-            connection_doom(member->connection, CLOSE_LOST);
-            return;
-        }
+        if (!skips)
+            return NULL;
         lag->skips = skips;
         lag->skip_room = room;
     }
-    lag->skips[lag->skip_count++] = position;
-    lag->skipped_bytes += bytes;
+    return &lag->skips[lag->skip_end++];
 }
 
-/* Forgets all skips. Returns how many. */
-static uint32_t lag_forget_skips(struct lag *lag)
+void lag_skip(struct lag *lag, struct member *member, uint64_t from, uint64_t to)
 {
-    uint32_t gone = lag->skip_count;
+    struct log_range *last = lag_has_skips(lag) ? &lag->skips[lag->skip_end - 1] : NULL;
 
-    lag->skip_count = 0;
-    lag->skipped_bytes = 0;
+    if (!last || last->to != from) {
+        last = lag_add_skip(lag);
+        if (!last) {
+            connection_doom(member->connection, CLOSE_LOST);
+            return;
+        }
+        last->from = from;
+    }
+    last->to = to;
+    lag->skipped_bytes += to - from;
+    lag->skipped++;
+}
+
+uint64_t lag_step_over(struct lag *lag, uint64_t end)
+{
+    while (lag_has_skips(lag) && lag->cursor.at < end) {
+        struct log_range *skip = &lag->skips[lag->skip_first];
+        uint64_t to = skip->to < end ? skip->to : end;
+
+        if (skip->from != lag->cursor.at)
+            return skip->from < end ? skip->from : end;
+        lag->skipped_bytes -= to - skip->from;
+        lag->skipped -= log_cursor_advance(&lag->cursor, to - skip->from);
+        skip->from = to;
+        lag->skip_first += to == skip->to;
+    }
+    return end;
+}
+
+/* Forgets all skips. Returns how many messages they were. */
+static uint64_t lag_forget_skips(struct lag *lag)
+{
+    uint64_t gone = lag->skipped;
+
+    lag->skip_first = lag->skip_end = 0;
+    lag->skipped_bytes = lag->skipped = 0;
     return gone;
 }
 
@@ -58,23 +93,25 @@ static uint32_t lag_forget_skips(struct lag *lag)
 static bool lag_skips_newest(const struct lag *lag, const struct group_log *log)
 {
     return log_cursor_newest(&lag->cursor, log) == LOG_LEFT_OUT ||
-           (lag->skip_count && lag->skips[lag->skip_count - 1] == log->last_frame);
+           (lag_has_skips(lag) && lag->skips[lag->skip_end - 1].to > log->last_frame);
 }
 
-void member_condense(struct group *group, struct member *member, enum log_kind kind)
+bool member_condense(struct group *group, struct member *member, enum log_kind kind)
 {
     struct shard *shard = member->connection->shard;
     struct lag *lag = member->lags[kind];
 
-    if (!lag || lag->skipped_bytes <= HELD_MAX * shard->settings->limits.backlog_bytes)
-        return;
-    if (log_cursor_condense(&lag->cursor, &group->logs[kind], &shard->groups.segments, lag->skips,
-                            lag->skip_count)) {
+    if (!lag || (lag->skipped_bytes <= HELD_MAX * shard->settings->limits.backlog_bytes &&
+                 lag->skip_end < SKIPS_MAX))
+        return false;
+    if (log_cursor_condense(&lag->cursor, &group->logs[kind], &shard->groups.segments,
+                            lag->skips + lag->skip_first, lag->skip_end - lag->skip_first)) {
         connection_doom(member->connection, CLOSE_LOST);
-        return;
+        return true;
     }
     lag_forget_skips(lag);
     group_log_trim(&group->logs[kind], &shard->groups.segments);
+    return true;
 }
 
 uint64_t member_backlog(const struct group *group, const struct member *member)
@@ -172,8 +209,7 @@ void member_judge(struct group *group, struct member *member)
     }
     if (past && member->positioned && group->settings->slow_consumer != SLOW_CLOSE)
         member_misses(member);
-    else if (member_backlog(group, member) >
-             NOTES_MAX * limit) /* notes behind the newest message */
+    else if (member_backlog(group, member) > NOTES_MAX * limit)
         slot_list_add(&connection->shard->connections.overrun, connection->ref);
 }
 
@@ -181,5 +217,5 @@ uint64_t lag_rest(const struct lag *lag, const struct group_log *log)
 {
     uint64_t end = lag->limit == UINT64_MAX ? log->end_sequence : lag->limit_sequence;
 
-    return end - lag->cursor.sequence - lag->skip_count;
+    return end - lag->cursor.sequence - lag->skipped;
 }

@@ -10,12 +10,21 @@
 struct lag *lag_new(struct group *group, struct member *member, enum log_kind kind, uint64_t sent,
                     uint64_t *finished);
 
-/* The frame that begins at `position` is not for this member. */
-void lag_skip(struct lag *lag, struct member *member, uint64_t position, uint64_t bytes);
+/* The message between these positions, the log's newest, is not for this member. */
+void lag_skip(struct lag *lag, struct member *member, uint64_t from, uint64_t to);
+
+static inline bool lag_has_skips(const struct lag *lag)
+{
+    return lag->skip_first < lag->skip_end;
+}
+
+/* Steps over what is not for the member where that is next, up to position `end`. Returns how far
+ * it may then get what follows: to the next such message, or to `end`. */
+uint64_t lag_step_over(struct lag *lag, uint64_t end);
 
 /* Whoever steps over much keeps what it is to get for itself, so that the log need not keep all.
- * The log must have nothing pending. */
-void member_condense(struct group *group, struct member *member, enum log_kind kind);
+ * The log must have nothing pending. Returns whether there was something to do. */
+bool member_condense(struct group *group, struct member *member, enum log_kind kind);
 
 /* Messages that a lag still has to deliver. */
 uint64_t lag_rest(const struct lag *lag, const struct group_log *log);

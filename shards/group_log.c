@@ -341,15 +341,6 @@ const uint8_t *log_cursor_frame_rest(const struct log_cursor *cursor, size_t *si
     return frame + done;
 }
 
-void log_cursor_step_over(struct log_cursor *cursor)
-{
-    const struct segment *segment = cursor->segment;
-
-    while (cursor->at >= segment->base + segment->used)
-        segment = segment->next;
-    cursor_move(cursor, cursor->at + frame_length(segment->data + (cursor->at - segment->base)));
-}
-
 uint64_t log_cursor_skip(struct log_cursor *cursor, const struct group_log *log)
 {
     uint64_t before = cursor->sequence, newest = log_cursor_newest(cursor, log);
@@ -424,7 +415,7 @@ static int keep_frame(struct group_log *kept, struct segment_pool *pool,
 
 /* Those of the frames from the cursor's to the log's end that are not left out. */
 static int keep_frames(const struct log_cursor *cursor, const struct group_log *log,
-                       struct segment_pool *pool, const uint64_t *left_out, uint32_t count,
+                       struct segment_pool *pool, const struct log_range *left_out, uint32_t count,
                        struct group_log *kept)
 {
     const struct segment *segment = cursor->segment;
@@ -435,12 +426,13 @@ static int keep_frames(const struct log_cursor *cursor, const struct group_log *
     for (uint64_t at = cursor->frame, next; !error && at < log->end; at = next) {
         while (at >= segment->base + segment->used)
             segment = segment->next;
-        next = at + frame_length(segment->data + (at - segment->base));
-        if (count && *left_out == at) {
+        if (count && left_out->from == at) {
+            next = left_out->to;
             left_out++;
             count--;
             continue;
         }
+        next = at + frame_length(segment->data + (at - segment->base));
         if (at == newest)
             kept->last_frame = kept->end;
         error = keep_frame(kept, pool, segment, at, (uint32_t)(next - at));
@@ -449,12 +441,13 @@ static int keep_frames(const struct log_cursor *cursor, const struct group_log *
 }
 
 int log_cursor_condense(struct log_cursor *cursor, struct group_log *log, struct segment_pool *pool,
-                        const uint64_t *left_out, uint32_t count)
+                        const struct log_range *left_out, uint32_t count)
 {
     struct group_log kept = {0};
-    struct segment *trunk = log_trunk(log, pool);
+    struct segment *trunk;
 
     assert(!group_log_dirty(log));
+    trunk = log_trunk(log, pool);
     if (!trunk || keep_frames(cursor, log, pool, left_out, count, &kept)) {
         group_log_free(&kept, pool);
         return ERR_NOMEM;

@@ -37,6 +37,11 @@ struct group_log {
     uint64_t last_frame; /* position of the newest message */
 };
 
+/* Frames between two positions. */
+struct log_range {
+    uint64_t from, to;
+};
+
 /* What a cursor has yet to send once it has left frames out for good: copies of the others, so that
  * the log need not keep them all. Their positions are the last before `end`, where the cursor goes
  * on in the log. */
@@ -95,18 +100,15 @@ uint64_t log_cursor_advance(struct log_cursor *cursor, uint64_t sent);
 /* The rest of the frame that the cursor is in the middle of; *size 0 between frames. */
 const uint8_t *log_cursor_frame_rest(const struct log_cursor *cursor, size_t *size);
 
-/* Steps over the frame that begins at the cursor, which is not at the end. */
-void log_cursor_step_over(struct log_cursor *cursor);
-
 /* Steps over all whole frames before the newest one: the frame that has been begun counts as
  * stepped over, too (the caller has taken its rest). Returns how many frames were left out. */
 uint64_t log_cursor_skip(struct log_cursor *cursor, const struct group_log *log);
 
-/* Leaves out the frames at these positions, in order and none of them begun, and keeps what else is
- * ahead for itself: the log need hold nothing for this cursor but what is appended from now on. The
- * log must have nothing pending. 0, or ERR_NOMEM and nothing is changed. */
+/* Leaves out these frames, in order and none of them begun, and keeps what else is ahead for
+ * itself: the log need hold nothing for this cursor but what is appended from now on. The log must
+ * have nothing pending. 0, or ERR_NOMEM and the cursor stands where it stood. */
 int log_cursor_condense(struct log_cursor *cursor, struct group_log *log, struct segment_pool *pool,
-                        const uint64_t *left_out, uint32_t count) MUST_CHECK;
+                        const struct log_range *left_out, uint32_t count) MUST_CHECK;
 
 /* Frees what it has kept for itself and is through with. */
 void log_cursor_prune(struct log_cursor *cursor, struct segment_pool *pool);

@@ -9,7 +9,7 @@ struct play {
     struct trial view; /* no log: the frames and bytes at the positions that the cursor knows */
     struct log_cursor cursor;
     struct rng rng;
-    uint64_t left_out[4096]; /* positions */
+    struct log_range left_out[4096];
     uint32_t left_out_count;
     uint32_t largest;
     bool behind;
@@ -62,7 +62,7 @@ static void view_all(struct play *play)
 static bool is_left_out(const struct play *play, uint64_t at)
 {
     for (uint32_t i = 0; i < play->left_out_count; i++)
-        if (play->left_out[i] == at)
+        if (play->left_out[i].from <= at && at < play->left_out[i].to)
             return true;
     return false;
 }
@@ -134,8 +134,13 @@ static void append_one(struct play *play, bool leave_out)
     const struct frame_kept *frame = &trial->frames[trial->count - 1];
     if (play->behind)
         view_add(&play->view, frame, trial->bytes + frame->at);
-    if (leave_out)
-        play->left_out[play->left_out_count++] = frame->at;
+    if (!leave_out)
+        return;
+    struct log_range *last = &play->left_out[play->left_out_count];
+    if (play->left_out_count && last[-1].to == frame->at)
+        last[-1].to += frame->bytes;
+    else
+        play->left_out[play->left_out_count++] = (struct log_range){frame->at, trial->size};
 }
 
 static void fall_behind(struct play *play)
@@ -163,7 +168,7 @@ static void let_go(struct play *play)
 
 static void forget_left_out(struct play *play)
 {
-    while (play->left_out_count && play->left_out[0] < play->cursor.at) {
+    while (play->left_out_count && play->left_out[0].to <= play->cursor.at) {
         play->left_out_count--;
         memmove(play->left_out, play->left_out + 1,
                 play->left_out_count * sizeof(play->left_out[0]));
@@ -173,11 +178,11 @@ static void forget_left_out(struct play *play)
 /* As a member does whose socket takes some. */
 static void send_some(struct play *play)
 {
-    while (play->left_out_count && play->left_out[0] == play->cursor.at) {
-        log_cursor_step_over(&play->cursor);
+    while (play->left_out_count && play->left_out[0].from == play->cursor.at) {
+        log_cursor_advance(&play->cursor, play->left_out[0].to - play->left_out[0].from);
         forget_left_out(play);
     }
-    uint64_t end = play->left_out_count ? play->left_out[0] : play->trial.log.flushed;
+    uint64_t end = play->left_out_count ? play->left_out[0].from : play->trial.log.flushed;
     uint64_t at = play->cursor.at;
     uint64_t bytes =
         check_cursor_pending(&play->view, &play->cursor, end, 1 + (unsigned)below(play, 8));
@@ -201,6 +206,8 @@ static void skip_to_newest(struct play *play)
     size_t number = frame_at(view, play->cursor.at);
 
     if (play->cursor.at != play->cursor.frame || view->newest == SIZE_MAX || number >= view->newest)
+        return;
+    if (is_left_out(play, view->frames[view->newest].at))
         return;
     uint64_t expected = view->frames[view->newest].sequence - view->frames[number].sequence;
     assert_int_equal(log_cursor_skip(&play->cursor, &play->trial.log), expected);

@@ -102,8 +102,9 @@ static void member_step_over(struct play *play, struct member *member)
 {
     if (member->at == play->trial.size || !is_boundary(&play->trial, member->at))
         return;
-    member->at += play->trial.frames[frame_at(&play->trial, member->at)].bytes;
-    log_cursor_step_over(&member->cursor);
+    uint32_t bytes = play->trial.frames[frame_at(&play->trial, member->at)].bytes;
+    member->at += bytes;
+    log_cursor_advance(&member->cursor, bytes);
 }
 
 static void member_skip(struct play *play, struct member *member)
