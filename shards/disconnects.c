@@ -1,6 +1,5 @@
 #include "shards/disconnects.h"
 
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -44,14 +43,11 @@ static struct disconnect **find(struct disconnect **list, const struct record_cl
     return list;
 }
 
-/* A home that was not heard would leave the command without an answer for ever: as elsewhere
- * between shards, no memory is the end. */
+/* A home that was not heard would leave the command without an answer for ever. */
 static void *need(void *memory)
 {
-    if (!memory) {
-        fputs("shardcastd: out of memory between shards\n", stderr);
-        abort();
-    }
+    if (!memory)
+        outbox_out_of_memory();
     return memory;
 }
 

@@ -67,7 +67,7 @@ static struct lane *lane_of(struct outbox *outbox, uint32_t to, enum outbox_queu
     return &outbox->lanes[(size_t)to * OUTBOX_QUEUES + queue];
 }
 
-static void out_of_memory(void)
+void outbox_out_of_memory(void)
 {
     fputs("shardcastd: out of memory between shards\n", stderr);
     abort();
@@ -83,7 +83,7 @@ static struct batch *batch_get(struct outbox *outbox)
         batch->next = NULL;
         batch->source = outbox->self;
     } else if (!(batch = batch_new(outbox->self, FIRST_BYTES))) {
-        out_of_memory();
+        outbox_out_of_memory();
     }
     return batch;
 }
@@ -107,7 +107,7 @@ void *outbox_add(struct outbox *outbox, uint32_t to, enum outbox_queue queue, en
         lane->open = batch_get(outbox);
     void *record = batch_add(&lane->open, type, fixed, name, extra);
     if (!record)
-        out_of_memory();
+        outbox_out_of_memory();
     lane->open->payload_bytes += payload_bytes;
     outbox->urgent |= queue == OUTBOX_CRITICAL;
     return record;

@@ -52,4 +52,7 @@ bool outbox_urgent(const struct outbox *outbox);
 /* Whether the last hand-over left something waiting. */
 bool outbox_waiting(const struct outbox *outbox);
 
+/* Ends the process: what shards tell each other can be neither lost nor kept. */
+_Noreturn void outbox_out_of_memory(void);
+
 #endif
