@@ -28,8 +28,12 @@ const run = (name, args) => within(start(name, args).result, `${name} ${args.joi
 
 /** The processes that a process has started, and those that these have. */
 function descendants(pid) {
-  const file = `/proc/${pid}/task/${pid}/children`;
-  const children = existsSync(file) ? readFileSync(file, 'utf8').trim().split(' ').filter(Boolean) : [];
+  let children = [];
+  try {
+    children = readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8').trim().split(' ').filter(Boolean);
+  } catch {
+    // it has ended
+  }
   return children.flatMap((child) => [child, ...descendants(child)]);
 }
 

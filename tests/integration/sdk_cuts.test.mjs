@@ -132,11 +132,12 @@ describe('under cuts', { concurrency: true }, () => {
           users.add(sdk.tallies.user.end());
           const again = sdk.heard.subscribed.slice(1);
           assert.ok(again.every(({ wasRecovering, recovered }) => wasRecovering && recovered), 'all of it by recovery');
-          if (sdks.includes(sdk)) assert.ok(again.length > 0, 'it was cut');
+          if (sdks.includes(sdk) && SECONDS >= 10) assert.ok(again.length > 0, 'it was cut');
           sdk.close();
         }
         assert.equal(users.size, 1);
         const cuts = sdks.reduce((sum, { connected }) => sum + connected.length - 1, 0);
+        assert.ok(cuts > 0, 'some were cut');
         t.diagnostic(`${sent.group} messages, ${sdks.length} SDKs, ${cuts} times back: ${JSON.stringify(proxy.counts)}`);
         proxy.close();
         await raw.leave();
