@@ -26,19 +26,22 @@ function start(name, args) {
 
 const run = (name, args) => within(start(name, args).result, `${name} ${args.join(' ')}`, 60000);
 
+/** What /proc has of a process, which may end at any time: then ''. */
+function proc(pid, file) {
+  try {
+    return readFileSync(`/proc/${pid}/${file}`, 'utf8');
+  } catch {
+    return '';
+  }
+}
+
 /** The processes that a process has started, and those that these have. */
 function descendants(pid) {
-  let children = [];
-  try {
-    children = readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8').trim().split(' ').filter(Boolean);
-  } catch {
-    // it has ended
-  }
+  const children = proc(pid, `task/${pid}/children`).trim().split(' ').filter(Boolean);
   return children.flatMap((child) => [child, ...descendants(child)]);
 }
 
-const programs = (pids) =>
-  pids.filter((pid) => existsSync(`/proc/${pid}/comm`) && /^shardcast/.test(readFileSync(`/proc/${pid}/comm`, 'utf8')));
+const programs = (pids) => pids.filter((pid) => /^shardcast/.test(proc(pid, 'comm')));
 
 test('each explains its options, and refuses others', async (t) => {
   assert.ok(names.length >= 8, names.join(' '));
