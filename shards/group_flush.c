@@ -19,8 +19,8 @@
 #define LOOK_EVERY 32768u
 #define LOOK_WRITE 2048u /* what a write counts for beside its bytes */
 
-/* What one message may cost beside itself: bytes written to find out who is behind, and members
- * that are that keep for themselves what they are to get. */
+/* What one message may cost beside itself: bytes that low_flush() writes, and members that
+ * condense_some() is about. */
 #define LOW_FLUSH_MAX (64u << 20)
 #define CONDENSE_MAX  4u
 

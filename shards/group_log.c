@@ -157,12 +157,10 @@ static int note_add(struct segment *segment, uint64_t position)
     return 0;
 }
 
-int group_log_append_note(struct group_log *log, struct segment_pool *pool, struct payload *payload)
+static int log_append_note(struct group_log *log, struct segment_pool *pool, const uint8_t *frame,
+                           uint32_t bytes)
 {
-    uint32_t bytes = payload_frame_bytes(payload);
-
-    assert(bytes <= class_bytes[NO_CLASS - 1]);
-    if (log_append_copy(log, pool, payload->frame, bytes))
+    if (log_append_copy(log, pool, frame, bytes))
         return ERR_NOMEM;
     if (note_add(log->tail, log->end)) {
         log->tail->used -= bytes;
@@ -170,6 +168,14 @@ int group_log_append_note(struct group_log *log, struct segment_pool *pool, stru
     }
     log->end += bytes;
     return 0;
+}
+
+int group_log_append_note(struct group_log *log, struct segment_pool *pool, struct payload *payload)
+{
+    uint32_t bytes = payload_frame_bytes(payload);
+
+    assert(bytes <= class_bytes[NO_CLASS - 1]);
+    return log_append_note(log, pool, payload->frame, bytes);
 }
 
 static bool is_note(const struct segment *segment, uint64_t position)
@@ -401,15 +407,14 @@ static struct segment *log_trunk(struct group_log *log, struct segment_pool *poo
 static int keep_frame(struct group_log *kept, struct segment_pool *pool,
                       const struct segment *segment, uint64_t at, uint32_t bytes)
 {
-    bool note = is_note(segment, at);
-    int error = segment->payload
-                    ? log_append_reference(kept, segment->payload)
-                    : log_append_copy(kept, pool, segment->data + (at - segment->base), bytes);
+    const uint8_t *frame = segment->data + (at - segment->base);
 
-    if (!error && note)
-        error = note_add(kept->tail, kept->end);
+    if (is_note(segment, at))
+        return log_append_note(kept, pool, frame, bytes);
+    int error = segment->payload ? log_append_reference(kept, segment->payload)
+                                 : log_append_copy(kept, pool, frame, bytes);
     kept->end += bytes;
-    kept->end_sequence += !note;
+    kept->end_sequence++;
     return error;
 }
 

@@ -48,6 +48,12 @@ static struct named key_of(const struct shard *shard, const char *name, size_t s
                           (char *)name};
 }
 
+/* Homes that the command goes to, one for each group. */
+static uint32_t parts_of(const struct command *command)
+{
+    return command->all ? 1 : command->name_count;
+}
+
 static void send_disconnect(struct producer *producer, const struct command *command,
                             const struct named *name, struct command_ref ref)
 {
@@ -58,7 +64,7 @@ static void send_disconnect(struct producer *producer, const struct command *com
                    sizeof(*record), name, reason_bytes, 0);
 
     record->command = ref;
-    record->parts = command->all ? 1 : command->name_count;
+    record->parts = parts_of(command);
     record->code = command->code;
     record->reason_bytes = (uint16_t)reason_bytes;
     memcpy(record->name + name->size, command->reason, reason_bytes);
@@ -105,7 +111,7 @@ static void send_part(struct producer *producer, struct command *command, const 
 static void route(struct producer *producer, struct command *command)
 {
     struct answer_place *place = add_place(producer, command);
-    uint32_t parts = command->all ? 1 : command->name_count;
+    uint32_t parts = parts_of(command);
 
     if (!place)
         return;

@@ -115,7 +115,8 @@ describe('under cuts', { concurrency: true }, () => {
         const sent = { group: 0, user: 0 };
         let over = false;
         const publishing = publish(producers, next, sent).then(() => (over = true));
-        while (!over) {
+        // In a short run chance may pass one by: until each has been cut.
+        while (!over || sdks.some(({ heard }) => heard.subscribed.length < 2)) {
           await sleep(20 + next(150));
           if (next(4)) proxy.cut();
           else if (direct.length) kill(engine, direct[next(direct.length)], proxy.counts);
@@ -132,12 +133,11 @@ describe('under cuts', { concurrency: true }, () => {
           users.add(sdk.tallies.user.end());
           const again = sdk.heard.subscribed.slice(1);
           assert.ok(again.every(({ wasRecovering, recovered }) => wasRecovering && recovered), 'all of it by recovery');
-          if (sdks.includes(sdk) && SECONDS >= 10) assert.ok(again.length > 0, 'it was cut');
+          if (sdks.includes(sdk)) assert.ok(again.length > 0, 'it was cut');
           sdk.close();
         }
         assert.equal(users.size, 1);
         const cuts = sdks.reduce((sum, { connected }) => sum + connected.length - 1, 0);
-        assert.ok(cuts > 0, 'some were cut');
         t.diagnostic(`${sent.group} messages, ${sdks.length} SDKs, ${cuts} times back: ${JSON.stringify(proxy.counts)}`);
         proxy.close();
         await raw.leave();
